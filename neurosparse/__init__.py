@@ -1,0 +1,62 @@
+"""neurosparse: the same questions of recorded and artificial neurons.
+
+Recordings in NWB files and activations of torch networks become one labelled array, the population; the front
+doors ask of it whether a code is linearly identifiable, which sparse features it superposes and whether they can
+be interpreted, and `compare` puts brain and model side by side.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0.dev0"
+
+# Where each public name lives. Loaded on first use, so that `import neurosparse` costs nothing.
+_HOMES = {
+    "open_nwb": "recordings",
+    "activations": "networks",
+    "linear_identifiability": "identifiability",
+    "DictionaryLearning": "sparse_coding",
+    "sparse_encode": "sparse_coding",
+    "surrogate_test": "sparse_coding",
+    "interpretability_scores": "interpretability",
+    "compare": "comparison",
+}
+_ROOMS = (
+    "comparison",
+    "demo",
+    "errors",
+    "files",
+    "identifiability",
+    "interpretability",
+    "networks",
+    "plots",
+    "population",
+    "recordings",
+    "report",
+    "simulation",
+    "sparse_coding",
+    "study",
+)
+__all__ = [*_HOMES, *_ROOMS]
+
+if TYPE_CHECKING:
+    from neurosparse.comparison import compare
+    from neurosparse.identifiability import linear_identifiability
+    from neurosparse.interpretability import interpretability_scores
+    from neurosparse.networks import activations
+    from neurosparse.recordings import open_nwb
+    from neurosparse.sparse_coding import DictionaryLearning, sparse_encode, surrogate_test
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    if name in _ROOMS:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

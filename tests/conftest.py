@@ -1,0 +1,24 @@
+"""Fixtures that every room's tests share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def data_file() -> Callable[[str], Path]:
+    """Path of a real recording; skips where no folder was named, fails where the named folder lacks the file."""
+
+    def find(name: str) -> Path:
+        folder = os.environ.get("NEUROSPARSE_DATA_DIR")
+        if not folder:
+            pytest.skip("NEUROSPARSE_DATA_DIR is not set: no real recordings here")
+        path = Path(folder) / name
+        assert path.exists(), f"NEUROSPARSE_DATA_DIR is set to {folder} but {name} is not in it"
+        return path
+
+    return find
