@@ -39,7 +39,17 @@ _ROOMS = (
     "sparse_coding",
     "study",
 )
-__all__ = [*_HOMES, *_ROOMS]
+__all__ = [
+    "DictionaryLearning",
+    "activations",
+    "compare",
+    "interpretability_scores",
+    "linear_identifiability",
+    "open_nwb",
+    "sparse_encode",
+    "surrogate_test",
+    *_ROOMS,
+]
 
 if TYPE_CHECKING:
     from neurosparse.comparison import compare
