@@ -1,0 +1,38 @@
+"""Splits, nulls, bootstraps and ceilings on arrays: the one place where data are divided or shuffled.
+
+Numpy arrays enter (samples in rows, units in columns) and numpy arrays or index lists leave. Imports numpy, scipy and
+``errors`` alone; anyone above the backend may import it. Randomness is always an argument.
+"""
+
+from neurosparse.backend.resampling.bootstrap import bootstrap_weights, percentile_interval
+from neurosparse.backend.resampling.checks import label_codes
+from neurosparse.backend.resampling.duplicates import near_duplicates
+from neurosparse.backend.resampling.folds import block_folds, group_folds
+from neurosparse.backend.resampling.nulls import autocorrelation_time, circular_shifts, p_value, permutations
+from neurosparse.backend.resampling.repeats import (
+    column_correlations,
+    repeated,
+    signal_power,
+    spearman_brown,
+    split_half_means,
+    split_half_reliability,
+)
+
+__all__ = [
+    "autocorrelation_time",
+    "block_folds",
+    "bootstrap_weights",
+    "circular_shifts",
+    "column_correlations",
+    "group_folds",
+    "label_codes",
+    "near_duplicates",
+    "p_value",
+    "percentile_interval",
+    "permutations",
+    "repeated",
+    "signal_power",
+    "spearman_brown",
+    "split_half_means",
+    "split_half_reliability",
+]
