@@ -11,6 +11,8 @@ from neurosparse.backend.resampling.folds import block_folds, group_folds
 from neurosparse.backend.resampling.nulls import autocorrelation_time, circular_shifts, p_value, permutations
 from neurosparse.backend.resampling.repeats import (
     column_correlations,
+    label_means,
+    random_halves,
     repeated,
     signal_power,
     spearman_brown,
@@ -26,10 +28,12 @@ __all__ = [
     "column_correlations",
     "group_folds",
     "label_codes",
+    "label_means",
     "near_duplicates",
     "p_value",
     "percentile_interval",
     "permutations",
+    "random_halves",
     "repeated",
     "signal_power",
     "spearman_brown",

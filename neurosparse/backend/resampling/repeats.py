@@ -113,7 +113,7 @@ def split_half_means(
     n_splits = whole_number(n_splits, "n_splits")
     _same_length(matrix, labels)
     rows, _, codes, counts = repeated(labels)
-    return _halves(matrix[rows], codes, counts, n_splits, np.random.default_rng(random_state))
+    return _halves(matrix[rows], codes, counts, n_splits, random_state)
 
 
 def _same_length(matrix: NDArray[Any], labels: ArrayLike) -> None:
@@ -121,23 +121,78 @@ def _same_length(matrix: NDArray[Any], labels: ArrayLike) -> None:
         raise InputError(f"values has {len(matrix)} rows but labels has {np.size(labels)} entries: one a row.")
 
 
+def random_halves(
+    codes: NDArray[np.int64], counts: NDArray[np.int64], n_splits: int, *, random_state: Any = 0
+) -> Iterator[NDArray[np.bool_]]:
+    """Which rows enter the first half, in each of `n_splits` random halvings of the repeats of every label.
+
+    Parameters
+    ----------
+    codes : (n,) int array
+        Label of each row, as integers from 0.
+    counts : (label,) int array
+        Rows of each label. Where it is odd, a coin says which half gets one more.
+    n_splits : int
+    random_state : int, numpy.random.Generator or None
+
+    Yields
+    ------
+    (n,) bool array
+    """
+    rng = np.random.default_rng(random_state)
+    rank = np.arange(len(codes)) - np.repeat(np.cumsum(counts) - counts, counts)
+    for _ in range(n_splits):
+        order = np.argsort(codes + rng.random(len(codes)))  # by label, at random within it
+        n_first = counts // 2 + (counts % 2) * rng.integers(0, 2, size=len(counts))
+        in_first = np.zeros(len(codes), dtype=bool)
+        in_first[order] = rank < np.repeat(n_first, counts)
+        yield in_first
+
+
 def _halves(
     matrix: NDArray[np.float64],
     codes: NDArray[np.int64],
     counts: NDArray[np.int64],
     n_splits: int,
-    rng: np.random.Generator,
+    random_state: Any,
 ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
     adder = _adder(codes, len(counts))
     total = adder @ matrix
-    start = np.repeat(np.cumsum(counts) - counts, counts)
-    for _ in range(n_splits):
-        order = np.argsort(codes + rng.random(len(codes)))  # by label, at random within it
-        n_first = counts // 2 + (counts % 2) * rng.integers(0, 2, size=len(counts))
-        in_first = np.zeros(len(codes))
-        in_first[order] = np.arange(len(codes)) - start < np.repeat(n_first, counts)
+    for in_first in random_halves(codes, counts, n_splits, random_state=random_state):
+        n_first = adder @ in_first.astype(np.float64)
         first = adder @ (matrix * in_first[:, None])
         yield first / n_first[:, None], (total - first) / (counts - n_first)[:, None]
+
+
+def label_means(
+    values: ArrayLike, codes: NDArray[np.int64], n_labels: int, weights: ArrayLike | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean over the rows of each label, of what was observed (not NaN).
+
+    Parameters
+    ----------
+    values : (n, p) array
+        NaN is left out, each column by itself.
+    codes : (n,) int array
+        Label of each row, from 0 to ``n_labels - 1``.
+    n_labels : int
+    weights : (n,) array, optional
+        Non-negative weight of each row.
+
+    Returns
+    -------
+    means : (label, p) float64
+        NaN where nothing with weight was observed.
+    observed : (label, p) float64
+        Summed weight (number of rows, without weights) of what was observed.
+    """
+    matrix = np.asarray(values, dtype=np.float64)
+    weight = np.ones(len(matrix)) if weights is None else np.asarray(weights, dtype=np.float64)
+    adder = _adder(codes, n_labels)
+    seen = ~np.isnan(matrix)
+    observed = adder @ (seen * weight[:, None])
+    total = adder @ (np.where(seen, matrix, 0.0) * weight[:, None])
+    return np.where(observed > 0, total / np.where(observed > 0, observed, 1.0), np.nan), observed
 
 
 def column_correlations(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -190,7 +245,7 @@ def split_half_reliability(
     if len(distinct) < 3:
         raise InputError(f"a correlation across labels needs at least 3 with two repeats; got {len(distinct)}.")
     matrix = matrix[rows]
-    splits = _halves(matrix, codes, counts, n_splits, np.random.default_rng(random_state))
+    splits = _halves(matrix, codes, counts, n_splits, random_state)
     r_half = np.mean([np.nan_to_num(column_correlations(first, second)) for first, second in splits], axis=0)
     r_half = np.where(np.ptp(matrix, axis=0) > 0, r_half, np.nan)
     of_a_half = 0.5 * (1.0 / (counts // 2) + 1.0 / (counts - counts // 2))

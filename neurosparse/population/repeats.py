@@ -1,0 +1,348 @@
+"""What the repeats of a stimulus allow: averages, noise scaling, random halves, reliability and ceilings."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from neurosparse.backend.resampling import (
+    label_codes,
+    label_means,
+    random_halves,
+    repeated,
+    signal_power,
+    split_half_reliability,
+)
+from neurosparse.errors import DataWarning, EvidenceWarning, InputError
+from neurosparse.population.building import to_numpy
+from neurosparse.population.checking import check, label_at
+from neurosparse.population.history import record
+from neurosparse.population.samples import Nan, complete
+
+_TRIALS = [("trial", "unit"), ("trial", "time", "unit"), ("trial", "atom"), ("trial", "time", "atom")]
+
+
+def _labels(x: xr.DataArray, by: str) -> np.ndarray:
+    """The label of each trial, having checked that `x` has trials and this coord on them."""
+    if isinstance(x, xr.DataArray) and "stimulus" in x.dims and "trial" not in x.dims:
+        raise InputError(
+            f"repeats need single trials, dims (trial, unit); got {tuple(map(str, x.dims))}, which is averaged already."
+        )
+    check(x, dims=_TRIALS)
+    if by not in x.coords or x[by].dims != ("trial",):
+        known = sorted(str(name) for name in x.coords if x[name].dims == ("trial",))
+        raise InputError(
+            f"there is no coord {by!r} on the trials, which have {known}. Name the one that says what was shown with "
+            "by=, or add it with x.assign_coords(stimulus=('trial', ...))."
+        )
+    if x.sizes["trial"] == 0 or x.sizes[x.dims[-1]] == 0:
+        raise InputError(f"the population is empty: its shape is {x.shape}. There is nothing to average.")
+    missing = pd.isnull(x[by].values)
+    if missing.any():
+        raise InputError(
+            f"{int(missing.sum())} of {len(missing)} trials have no {by}, first trial "
+            f"{x['trial'].values[missing.argmax()].item()!r}. Leave them out with "
+            f'population.select(x, "{by} != None").'
+        )
+    return np.asarray(x[by].values)
+
+
+def _flat(x: xr.DataArray) -> np.ndarray:
+    """(trial, time x unit) float64."""
+    return np.asarray(x.values, dtype=np.float64).reshape(x.sizes["trial"], -1)
+
+
+def average(x: xr.DataArray, by: str = "stimulus", *, weights: Any = None) -> xr.DataArray:
+    """The mean over the trials of each stimulus; unobserved values (NaN) do not count.
+
+    Parameters
+    ----------
+    x : population (trial, unit) or (trial, time, unit)
+    by : str
+        The trial coord that says what was shown.
+    weights : (trial,) array or coord name, optional
+        Non-negative weight of each trial.
+
+    Returns
+    -------
+    population (stimulus, unit) or (stimulus, time, unit), float64
+        Stimuli sorted. Coord ``n_repeats`` counts the trials of a stimulus, and with weights ``n_effective`` is
+        (sum w)^2 / sum w^2. Trial coords that are constant within every stimulus are kept; the others stand under
+        ``dropped_coords`` in the provenance.
+
+    Raises
+    ------
+    InputError
+        If there are no trials, `by` is not a coord on them or misses entries, or weights do not fit.
+
+    Warns
+    -----
+    DataWarning
+        If some averages rest on fewer trials than ``n_repeats`` because values are NaN.
+    """
+    labels = _labels(x, by)
+    distinct, codes, counts = label_codes(labels, by)
+    weight = None if weights is None else _weights(x, weights, codes, distinct)
+    means, _ = label_means(_flat(x), codes, len(distinct), weight)
+    _warn_unobserved(x, means, by)
+    result = _averaged(x, by, distinct, codes, means).assign_coords(n_repeats=("stimulus", counts))
+    if weight is not None:
+        sums, squares = np.bincount(codes, weight), np.bincount(codes, weight**2)
+        result = result.assign_coords(n_effective=("stimulus", sums**2 / squares))
+    return result
+
+
+def _weights(x: xr.DataArray, weights: Any, codes: np.ndarray, distinct: np.ndarray) -> np.ndarray:
+    if isinstance(weights, str):
+        if weights not in x.coords or x[weights].dims != ("trial",):
+            raise InputError(f"weights names {weights!r}, which is no coord on the trials.")
+        weights = x[weights]
+    weight = np.asarray(to_numpy(weights), dtype=np.float64)
+    if weight.shape != (len(codes),) or not (np.isfinite(weight) & (weight >= 0)).all():
+        raise InputError(
+            f"weights must be {len(codes)} finite numbers of at least 0, one a trial; got shape {weight.shape} with "
+            f"{int((~(np.isfinite(weight) & (weight >= 0))).sum())} that are negative or not finite."
+        )
+    empty = np.bincount(codes, weight) == 0
+    if empty.any():
+        raise InputError(f"the weights of {int(empty.sum())} stimuli are all 0, first {distinct[empty.argmax()]!r}.")
+    return weight
+
+
+def _warn_unobserved(x: xr.DataArray, means: np.ndarray, by: str) -> None:
+    if x.dtype.kind != "f":
+        return
+    unobserved = np.isnan(x.values)
+    if unobserved.any():
+        where = label_at(x, np.unravel_index(int(unobserved.argmax()), x.shape))
+        warnings.warn(
+            f"{int(unobserved.sum())} of {x.size} values are NaN, first at {where}; averages by {by} leave them out, "
+            f"and {int(np.isnan(means).sum())} of {means.size} averages are NaN.",
+            DataWarning,
+            stacklevel=3,
+        )
+
+
+def _averaged(x: xr.DataArray, by: str, distinct: np.ndarray, codes: np.ndarray, means: np.ndarray) -> xr.DataArray:
+    """Averages with the labels of the stimuli and the coords that survive."""
+    first = np.unique(codes, return_index=True)[1]
+    coords: dict[str, Any] = {str(name): x[name].variable for name in x.coords if "trial" not in x[name].dims}
+    dropped = []
+    for name in (str(name) for name in x.coords if "trial" in x[name].dims and name not in ("trial", by)):
+        values = x[name].values
+        within, _ = pd.factorize(values)
+        if name != "stimulus" and (within == within[first][codes]).all():
+            coords[name] = ("stimulus", values[first], x[name].attrs)
+        else:
+            dropped.append(name)
+    coords["stimulus"] = ("stimulus", distinct, x[by].attrs)
+    shape = (len(distinct), *x.shape[1:])
+    result = xr.DataArray(means.reshape(shape), dims=("stimulus", *x.dims[1:]), coords=coords, name=x.name)
+    result.attrs = dict(x.attrs)
+    return record(result, "average", by=by, n_trials=len(codes), n_stimuli=len(distinct), dropped_coords=dropped)
+
+
+def scale_by_noise(x: xr.DataArray, by: str = "stimulus") -> xr.DataArray:
+    """Averages over repeats in units of the trial noise: m_su / sd_u.
+
+    sd_u^2 is the variance over the trials of a stimulus (ddof 1), pooled over stimuli; it is floored at a tenth of the
+    median over units, so that a nearly silent unit is not blown up. Where no stimulus has two trials and the values
+    are counts, sd_u = sqrt(mean count + 3/8), the Poisson noise with Anscombe's offset.
+
+    Parameters
+    ----------
+    x : population (trial, unit) or (trial, time, unit)
+    by : str
+        The trial coord that says what was shown.
+
+    Returns
+    -------
+    population (stimulus, unit) or (stimulus, time, unit)
+        With the unit coord ``noise_sd``, in the units of `x`; ``attrs["units"]`` is "1". No mean is taken away.
+
+    Raises
+    ------
+    InputError
+        If no unit varies between trials of a stimulus, or there are neither repeats nor counts.
+
+    Warns
+    -----
+    DataWarning
+        How many units stand on the floor, such as silent ones (which stay 0).
+    EvidenceWarning
+        If there are no repeats, so that Poisson noise is assumed.
+    """
+    labels = _labels(x, by)
+    _, codes, counts = label_codes(labels, by)
+    n_units = x.shape[-1]
+    averaged = average(x, by)
+    values = _flat(x)
+    if counts.max() < 2:
+        sd = _poisson_sd(values.reshape(-1, n_units))
+        how, n_floored = "sqrt(mean count + 3/8)", 0
+    else:
+        means, observed = label_means(values, codes, len(counts))
+        squares = np.nansum((values - means[codes]) ** 2, axis=0).reshape(-1, n_units).sum(axis=0)
+        freedom = np.maximum(observed - 1, 0).sum(axis=0).reshape(-1, n_units).sum(axis=0)
+        sd, n_floored = _floored(np.sqrt(squares / np.maximum(freedom, 1)), freedom, x)
+        how = "pooled within stimuli, ddof 1"
+    result = (averaged / sd).assign_coords(noise_sd=(x.dims[-1], sd))
+    result.attrs = {**averaged.attrs, "units": "1"}
+    if averaged.attrs.get("quantity"):
+        result.attrs["quantity"] = f"{averaged.attrs['quantity']} / noise sd"
+    return record(result, "scale_by_noise", noise_sd=how, n_units_on_floor=n_floored)
+
+
+def _poisson_sd(values: np.ndarray) -> np.ndarray:
+    counts = values[~np.isnan(values)]
+    if (counts < 0).any() or (counts != np.round(counts)).any():
+        raise InputError(
+            "noise cannot be measured: no stimulus has two trials, and the values are not counts, so Poisson noise "
+            "cannot be assumed either. Give spike counts (reduce='sum'), or trials with repeats."
+        )
+    warnings.warn(
+        "no stimulus has two trials: the noise of each unit is taken to be Poisson, sd = sqrt(mean count + 3/8).",
+        EvidenceWarning,
+        stacklevel=3,
+    )
+    seen = (~np.isnan(values)).sum(axis=0)
+    return np.sqrt(np.nansum(values, axis=0) / np.maximum(seen, 1) + 0.375)
+
+
+def _floored(sd: np.ndarray, freedom: np.ndarray, x: xr.DataArray) -> tuple[np.ndarray, int]:
+    varies = (freedom > 0) & (sd > 0)
+    if not varies.any():
+        raise InputError(
+            f"none of the {len(sd)} units varies between the trials of a stimulus (all silent or constant), so there "
+            "is no noise to scale by. Use population.average, or leave these units out."
+        )
+    floor = 0.1 * float(np.median(sd[varies]))
+    low = ~varies | (sd < floor)
+    if low.any():
+        dim = x.dims[-1]
+        warnings.warn(
+            f"{int(low.sum())} of {len(sd)} {dim}s have trial noise below a tenth of the median (silent ones among "
+            f"them), first {x[dim].values[low.argmax()].item()!r}; they are scaled by that floor, {floor:.3g}.",
+            DataWarning,
+            stacklevel=3,
+        )
+    return np.where(low, floor, sd), int(low.sum())
+
+
+def split_halves(
+    x: xr.DataArray, by: str = "stimulus", *, n_splits: int = 100, random_state: Any = 0, nan: Nan = "raise"
+) -> Iterator[tuple[xr.DataArray, xr.DataArray]]:
+    """Pairs of averages over two random halves of the repeats of each stimulus.
+
+    Parameters
+    ----------
+    x : population (trial, unit) or (trial, time, unit)
+    by : str
+        The trial coord that says what was shown. Stimuli with one trial are left out, with a warning that counts.
+    n_splits : int
+        How many random halvings; a score takes 100 or more and averages.
+    random_state : int, numpy.random.Generator or None
+    nan : {"raise", "drop"}
+        Raise on NaN, or leave those trials out with a warning.
+
+    Yields
+    ------
+    first, second : populations (stimulus, ...)
+        Every trial enters one of them; of an odd number a coin gives one half one more. ``n_repeats`` counts.
+
+    Raises
+    ------
+    InputError
+        At the call, if no stimulus has two trials or values are NaN.
+    """
+    if int(n_splits) != n_splits or n_splits < 1:
+        raise InputError(f"n_splits must be a positive integer; got {n_splits!r}.")
+    _labels(x, by)
+    x = complete(x, nan)
+    rows, distinct, codes, counts = repeated(x[by].values)
+    x = x.isel(trial=rows)
+    values = _flat(x)
+    template = _averaged(x, by, distinct, codes, np.zeros((len(distinct), values.shape[1])))
+    template = record(template, "split_halves", n_splits=n_splits)
+
+    def half(rows: np.ndarray) -> xr.DataArray:
+        means, n_rows = label_means(values[rows], codes[rows], len(distinct))
+        result = template.copy(data=means.reshape(template.shape))
+        return result.assign_coords(n_repeats=("stimulus", n_rows[:, 0].astype(np.int64)))
+
+    halves = random_halves(codes, counts, n_splits, random_state=random_state)
+    return ((half(in_first), half(~in_first)) for in_first in halves)
+
+
+def reliability(
+    x: xr.DataArray, by: str = "stimulus", *, n_splits: int = 100, random_state: Any = 0, nan: Nan = "raise"
+) -> xr.Dataset:
+    """How well each unit repeats itself, and what that allows a predictor to reach.
+
+    Parameters
+    ----------
+    x : population (trial, unit)
+    by : str
+        The trial coord that says what was shown. Stimuli with one trial are left out, with a warning that counts.
+    n_splits : int
+        Random halvings of the repeats, 100 or more.
+    random_state : int, numpy.random.Generator or None
+    nan : {"raise", "drop"}
+        Raise on NaN, or leave those trials out with a warning.
+
+    Returns
+    -------
+    Dataset over unit
+        ``split_half_r`` (mean over halvings), ``reliability`` of the average over all repeats (Spearman-Brown),
+        ``ceiling`` on r of a noise-free predictor of that average, sqrt(reliability), and ``signal_power`` with its
+        one-sided lower 95 % bound ``signal_power_lower``. The ceiling is NaN where that bound is not above 0.
+
+    Raises
+    ------
+    InputError
+        If fewer than three stimuli have two trials, or values are NaN.
+
+    Warns
+    -----
+    EvidenceWarning
+        How many units have no ceiling, because no signal is seen in them.
+    """
+    _labels(x, by)
+    if "time" in x.dims:
+        raise InputError(
+            f"reliability needs dims (trial, unit); got {tuple(map(str, x.dims))}. Reduce time first, as in "
+            'x.mean("time") or x.isel(time=0, drop=True).'
+        )
+    x = complete(x, nan)
+    rows, distinct, _, counts = repeated(x[by].values)
+    values, labels = _flat(x)[rows], x[by].values[rows]
+    r_half, lifted = split_half_reliability(values, labels, n_splits=n_splits, random_state=random_state)
+    power, lower = signal_power(values, labels)
+    usable = (lower > 0) & (lifted > 0)
+    ceiling = np.where(usable, np.sqrt(np.where(usable, lifted, 1.0)), np.nan)
+    dim = str(x.dims[-1])
+    if not usable.all():
+        warnings.warn(
+            f"{int((~usable).sum())} of {len(usable)} {dim}s have no ceiling: their signal power is not above 0 with "
+            f"95 % confidence, first {x[dim].values[int((~usable).argmax())].item()!r}.",
+            EvidenceWarning,
+            stacklevel=2,
+        )
+    named = {"split_half_r": r_half, "reliability": lifted, "ceiling": ceiling, "signal_power": power}
+    variables = {name: (dim, entries) for name, entries in (named | {"signal_power_lower": lower}).items()}
+    coords = {name: x[name].variable for name in x.coords if x[name].dims == (dim,)}
+    attrs = {
+        "n_samples": len(distinct),
+        "n_trials": len(rows),
+        "n_units": len(power),
+        "mean_repeats": float(counts.mean()),
+        "split": f"{n_splits} random halves of the trials of each {by}",
+        "direction": "higher is better",
+        "provenance": x.attrs.get("provenance", ""),
+    }
+    return xr.Dataset(variables, coords=coords, attrs=attrs)
