@@ -1,7 +1,8 @@
 """Save a population as netCDF and open it again, exactly as it was.
 
 The file is an ordinary netCDF-4 file with one variable ``population`` and one a coord. What netCDF cannot hold
-(missing text, fixed-width text, the dtype bool) is marked by attributes that start with ``neurosparse_``; nothing is pickled.
+(missing text, fixed-width text, the dtype bool) is marked by attributes that start with ``neurosparse_``. Nothing is
+pickled.
 """
 
 from __future__ import annotations
