@@ -74,16 +74,20 @@ def _mend_dims(got: tuple[Any, ...], allowed: list[tuple[str, ...]]) -> str:
     for want in allowed:
         if sorted(map(str, got)) == sorted(want):
             return "Reorder with x.transpose(" + ", ".join(f'"{dim}"' for dim in want) + ")."
-    same_length = [want for want in allowed if len(want) == len(got)]
-    nearest = min(same_length, key=lambda want: len(set(want) - set(got)), default=None)
-    if nearest is not None:
-        lacking = [dim for dim in nearest if dim not in got]
-        extra = [dim for dim in got if dim not in nearest]
-        renames = ", ".join(f'{old}="{new}"' for old, new in zip(extra, lacking, strict=True))
-        if all(str(old).isidentifier() for old in extra):
-            return f"Rename with x.rename({renames})."
-    if "trial" in got and any("stimulus" in want for want in allowed):
+    if "trial" in got and len(got) > 1 and ("stimulus", *(dim for dim in got if dim != "trial")) in allowed:
         return "Average the repeats with population.average(x)."
+    renames = {
+        (*(dim for dim in got if dim not in want), *(dim for dim in want if dim not in got))
+        for want in allowed
+        if len(want) == len(got) and len(set(want) - set(got)) == 1
+    }
+    meant = sorted(new for _, new in renames if new != "atom" or len(renames) == 1)
+    if len(meant) == 1:
+        old = next(old for old, new in renames if new == meant[0])
+        pair = f'{old}="{meant[0]}"' if str(old).isidentifier() else f'{{{old!r}: "{meant[0]}"}}'
+        return f"Rename with x.rename({pair})."
+    if meant:
+        return f"Rename {next(iter(renames))[0]!r} to what it is, {' or '.join(meant)}, with x.rename."
     return "Select, average or stack the other dims away, or make it with population.from_arrays."
 
 
@@ -103,7 +107,7 @@ def _check_labels(x: xr.DataArray, dim: str, name: str) -> None:
     if index.hasnans:
         raise InputError(f"{name} has {int(index.isna().sum())} missing {dim} labels. Every {dim} needs a label.")
     if index.has_duplicates:
-        twice = index[index.duplicated()]
+        twice = index[index.duplicated()].tolist()
         raise InputError(
             f"{name} has duplicated {dim} labels: {len(twice)} of {len(index)}, first {twice[0]!r}. "
             f"Label them uniquely with x.assign_coords({dim}=...)."

@@ -80,7 +80,11 @@ def _ids(x: xr.DataArray, on: str, name: str) -> list[Any]:
 
 
 def _same_ids(left: list[Any], right: list[Any], on: str) -> None:
-    lacking = {"y": [key for key in left if key not in set(right)], "x": [key for key in right if key not in set(left)]}
+    known = {"x": set(left), "y": set(right)}
+    lacking = {
+        "y": [key for key in left if key not in known["y"]],
+        "x": [key for key in right if key not in known["x"]],
+    }
     if not any(lacking.values()):
         return
     said = [
@@ -129,7 +133,7 @@ def concat(populations: Sequence[xr.DataArray]) -> xr.DataArray:
         _prefixed(part.drop_vars(dropped, errors="ignore"), name) for part, name in zip(aligned, sessions, strict=True)
     ]
     dim = parts[0].dims[-1]
-    table = {name: _column([part.coords.get(name) for part in merged], merged) for name in _names(merged, dim)}
+    table = {name: _column(name, merged) for name in _names(merged, dim)}
     samples = {str(name): merged[0][name].variable for name in merged[0].coords if dim not in merged[0][name].dims}
     values = np.concatenate([part.values for part in merged], axis=-1)
     coords = samples | {name: (dim, entries) for name, entries in table.items()}
@@ -203,16 +207,16 @@ def _names(parts: list[xr.DataArray], dim: Any) -> list[str]:
     return list(dict.fromkeys(str(name) for part in parts for name in part.coords if part[name].dims == (dim,)))
 
 
-def _column(columns: list[xr.DataArray | None], parts: list[xr.DataArray]) -> np.ndarray:
+def _column(name: str, parts: list[xr.DataArray]) -> np.ndarray:
     """One unit coord over all sessions, missing where a session does not have it."""
-    present = [column.values for column in columns if column is not None]
-    text = any(values.dtype.kind in "UO" for values in present)
-    if text:
-        present = [values if values.dtype.kind in "UO" else values.astype(str) for values in present]
-    if len(present) == len(columns):
+    present = [part[name].values for part in parts if name in part.coords]
+    sorts = {"text" if values.dtype.kind in "UO" else "numbers" for values in present}
+    if len(sorts) > 1:
+        raise InputError(f"coord {name!r} is text in one session and numbers in another. Convert or drop it first.")
+    if len(present) == len(parts):
         return np.concatenate(present)
-    fill = [np.full(part.shape[-1], None if text else np.nan, dtype=object if text else float) for part in parts]
-    given = iter(present)
-    return np.concatenate(
-        [blank if column is None else next(given) for column, blank in zip(columns, fill, strict=True)]
-    )
+    fill, dtype = (None, object) if sorts == {"text"} else (np.nan, float)
+    columns = [
+        part[name].values if name in part.coords else np.full(part.shape[-1], fill, dtype=dtype) for part in parts
+    ]
+    return np.concatenate(columns)

@@ -110,7 +110,7 @@ def _weights(x: xr.DataArray, weights: Any, codes: np.ndarray, distinct: np.ndar
         )
     empty = np.bincount(codes, weight) == 0
     if empty.any():
-        raise InputError(f"the weights of {int(empty.sum())} stimuli are all 0, first {distinct[empty.argmax()]!r}.")
+        raise InputError(f"the weights of {int(empty.sum())} stimuli are all 0, first {distinct[empty].tolist()[0]!r}.")
     return weight
 
 

@@ -280,7 +280,7 @@ def _groups(x: xr.DataArray, dim: str, by: str, groups: Any) -> np.ndarray:
     cut = lowest != highest
     if cut.any():
         raise InputError(
-            f"groups cut {int(cut.sum())} of {len(distinct)} entries of {by} in two, first {distinct[cut.argmax()]!r}. "
-            f"Every {by} must lie in one group."
+            f"groups cut {int(cut.sum())} of {len(distinct)} entries of {by} in two, "
+            f"first {distinct[cut].tolist()[0]!r}. Every {by} must lie in one group."
         )
     return groups

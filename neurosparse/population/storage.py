@@ -80,8 +80,9 @@ def _check_names(x: xr.DataArray) -> None:
                 f"a coord named {text!r} cannot be saved: names hold no '/' or NUL and are not empty, '.', "
                 f"'{_VALUES}' or '...{_MISSING}'. Rename it with x.rename({{{text!r}: ...}})."
             )
-    if x.name is not None:
-        _check_attr("name", x.name, "the name and attrs")
+    if not isinstance(x.name, str | None):
+        raise InputError(f"the name must be a str to be saved; got {x.name!r}. Rename with x.rename('activity').")
+    _check_text([x.name or ""], "the name")
     for attrs, where in [(x.attrs, "attrs"), *((x[name].attrs, f"attrs of coord {name!r}") for name in x.coords)]:
         for key, value in attrs.items():
             _check_attr(key, value, where)
