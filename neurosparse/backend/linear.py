@@ -216,7 +216,9 @@ def _errors_from_coefficients(fold: RidgeFold, y: Array) -> Array:
 
 
 def _left_out(n: int, train: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.setdiff1d(np.arange(n), train)
+    outside = np.ones(n, dtype=bool)
+    outside[train] = False
+    return np.flatnonzero(outside)
 
 
 def _solve_without(fold: RidgeFold, scatter: Array, level: int, right: Array) -> Array:

@@ -1,0 +1,10 @@
+"""Is one representation a linear image of another? Populations or arrays enter, labelled Datasets leave.
+
+A front door: imports `population`, the backend and ``errors``; knows nothing of where its neurons come from.
+"""
+
+from neurosparse.identifiability.choices import choose_best, paired_difference
+from neurosparse.identifiability.results import select_direction
+from neurosparse.identifiability.scores import linear_identifiability
+
+__all__ = ["choose_best", "linear_identifiability", "paired_difference", "select_direction"]
