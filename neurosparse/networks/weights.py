@@ -108,8 +108,11 @@ def pretrained(
     ``_swish`` modules, whose output is non-negative (ReLU6; in a block they run twice: ``_blocks.10._swish#1``).
 
     The random network runs in evaluation mode with fresh batch statistics (mean 0, variance 1): its batch
-    normalisation changes nothing, so nothing makes up for the gain of its layers and activations shrink with depth.
-    Compare it by scores that ignore scale.
+    normalisation changes nothing, so nothing makes up for the gain of its layers and activations shrink with depth, to
+    about 1e-6 at ``_blocks.10`` and 1e-7 at ``_blocks.14`` of lite0. They still carry the images: scale units before
+    any penalty or tolerance sees them.
+
+    Cost: lite0 takes about 0.045 s an image on one CPU core.
 
     References
     ----------

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 import xarray as xr
 from torch import nn
+from xarray.backends import BackendArray
+from xarray.core import indexing
 
 from neurosparse import population
 from neurosparse.backend.devices import resolve_device
@@ -208,11 +210,27 @@ def test_batch_size_does_not_matter(net, images, batch_size):
         np.testing.assert_allclose(one[layer], other[layer], atol=1e-5)
 
 
-def test_lazy_stimuli_are_read_a_batch_at_a_time(net, images, tmp_path):
-    images.to_netcdf(tmp_path / "images.nc", engine="h5netcdf")
-    with xr.open_dataarray(tmp_path / "images.nc", engine="h5netcdf") as lazy:
-        np.testing.assert_array_equal(run(net, lazy, ["head"])["head"], run(net, images, ["head"])["head"])
-        assert not lazy.variable._in_memory
+class OnDisk(BackendArray):
+    """Values that are read on demand; it remembers how many stimuli each reading took."""
+
+    def __init__(self, values):
+        self.values, self.shape, self.dtype = values, values.shape, values.dtype
+        self.readings = []
+
+    def __getitem__(self, key):
+        return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, self._read)
+
+    def _read(self, key):
+        part = self.values[key]
+        self.readings.append(part.shape[0])
+        return part
+
+
+def test_lazy_stimuli_are_read_a_batch_at_a_time(net, images):
+    disk = OnDisk(images.values)
+    lazy = xr.DataArray(xr.Variable(images.dims, indexing.LazilyIndexedArray(disk)), coords=images.coords)
+    np.testing.assert_array_equal(run(net, lazy, ["head"])["head"], run(net, images, ["head"])["head"])
+    assert disk.readings == [4, 4, 2]
 
 
 def test_a_layer_that_runs_twice_is_tapped_call_by_call(net, images):
@@ -224,6 +242,30 @@ def test_a_layer_that_runs_twice_is_tapped_call_by_call(net, images):
         run(net, images, ["blocks.0.relu"])
     with pytest.raises(InputError, match=r"'blocks.0.relu#2' did not answer: 'blocks.0.relu' ran 2 times"):
         run(net, images, ["blocks.0.relu#2"])
+
+
+def test_a_layer_shared_by_two_parts_is_found_by_either_name():
+    net = nn.Sequential(nn.Linear(2, 2), nn.Tanh())
+    net.append(net[1])
+    x = torch.tensor([[1.0, 2.0], [0.0, -1.0]])
+    with torch.no_grad():
+        once = net[0](x).tanh()
+    found = run(net, x, ["2#0", "1#1"])
+    np.testing.assert_allclose(found["2#0"], once, atol=1e-6)
+    np.testing.assert_allclose(found["1#1"], once.tanh(), atol=1e-6)
+
+
+def test_a_layer_asked_for_twice_is_given_once(net, images):
+    found = run(net, images, ["blocks.0.first", "blocks.0.first"])
+    assert list(found) == ["blocks.0.first"]
+    assert net.ends == 1
+
+
+def test_stimuli_that_want_gradients_get_none(net, images):
+    stimuli = torch.tensor(images.values, dtype=torch.float32).permute(0, 3, 1, 2).requires_grad_()
+    np.testing.assert_allclose(run(net, stimuli, ["head"])["head"], by_hand(net, images)["head"], atol=1e-5)
+    assert stimuli.requires_grad
+    assert stimuli.grad is None
 
 
 def test_the_module_itself_is_a_layer(net, images):
@@ -336,6 +378,25 @@ def test_later_batches_stop_once_every_layer_has_answered(net, images):
     net.ends = 0
     run(net, images, ["blocks.0.norm", ""])
     assert net.ends == 3
+
+
+def test_stopping_early_is_not_taken_for_a_failure_by_the_module():
+    class Careful(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Identity()
+            self.failures = 0
+
+        def forward(self, x):
+            try:
+                return self.layer(x)
+            except Exception:
+                self.failures += 1
+                raise
+
+    net = Careful()
+    assert run(net, torch.ones(6, 2), ["layer"])["layer"].shape == (6, 2)
+    assert net.failures == 0
 
 
 def test_stopping_early_hides_no_failure_of_the_part_that_runs(net, images):

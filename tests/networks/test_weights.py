@@ -57,6 +57,7 @@ def test_the_network_comes_ready_to_use(trained):
     assert not any(part.training for part in module.modules())
     assert {weight.device.type for weight in module.parameters()} == {"cpu"}
     assert {weight.dtype for weight in module.parameters()} == {torch.float32}
+    assert module._conv_stem.weight.is_contiguous(memory_format=torch.channels_last)
 
 
 @pytest.mark.parametrize("name", NAMES)
