@@ -1,0 +1,391 @@
+"""A recording: an open NWB file that says what it holds and gives populations.
+
+A path enters, populations leave. This face only chooses what is meant; reading, counting and labelling are in the other
+files of the room.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+import weakref
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from textwrap import shorten
+from typing import Any
+
+import pandas as pd
+import pynwb
+import xarray as xr
+
+from neurosparse.errors import DataWarning, FileError
+from neurosparse.recordings import calcium, describing, intervals, opening, stimuli
+from neurosparse.recordings.assembly import Origin
+from neurosparse.recordings.contents import Contents
+from neurosparse.recordings.intervals import Request
+from neurosparse.recordings.load_report import LoadReport
+from neurosparse.recordings.spikes import load_spikes
+from neurosparse.recordings.tables import Table
+from neurosparse.recordings.traces import load_series, load_trials
+
+Align = str | tuple[str, str] | None
+
+
+def open_nwb(path: str | os.PathLike[str]) -> Recording:
+    """Open an NWB file.
+
+    Parameters
+    ----------
+    path : path-like
+        A local HDF5 file of NWB 2 or later.
+
+    Returns
+    -------
+    Recording
+        To be used in a ``with`` block, or closed by hand.
+
+    Raises
+    ------
+    FileError
+        If the file is missing, damaged, not NWB, or NWB 1; the message says which and what to do.
+    DependencyError
+        If it needs an NWB extension that is not installed.
+
+    Examples
+    --------
+    >>> import neurosparse
+    >>> with neurosparse.open_nwb("session.nwb") as recording:  # doctest: +SKIP
+    ...     print(recording)
+    ...     x = recording.spikes(bin_width=0.01, align="trials", window=(-0.2, 0.5))
+    """
+    file = opening.local_file(os.fspath(path) if isinstance(path, os.PathLike) else path)
+    version = opening.nwb_version(file)
+    recording = Recording(file, version, *opening.read(file))
+    for note in recording.notes:
+        warnings.warn(f"pynwb says of {file.name}: {shorten(note, 240)}", DataWarning, stacklevel=2)
+    return recording
+
+
+class Recording:
+    """An open NWB file; made by `open_nwb`.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+    nwb_version : str
+    nwbfile : pynwb.NWBFile
+        For what is not a population; valid while the recording is open.
+    session : str
+        The file's session_id, else its identifier, else its name.
+    notes : list of str
+        What pynwb found wrong with the file as a whole; what bears on one part stands in `contents`.
+    """
+
+    def __init__(
+        self, path: Path, nwb_version: str, reader: pynwb.NWBHDF5IO, nwbfile: pynwb.NWBFile, notes: list[str]
+    ) -> None:
+        self.path, self.nwb_version = path, nwb_version
+        self._reader, self._nwbfile = reader, nwbfile
+        # Also closes, without pynwb's complaint, when the recording is forgotten rather than closed.
+        self._closer = weakref.finalize(self, reader.close)
+        self._held = Contents.of(path.name, nwbfile, self._path_of, notes)
+        about_parts = {note for part in self._held.parts for note in part.notes}
+        self.notes = [note for note in notes if note not in about_parts]
+        self.session = str(nwbfile.session_id or nwbfile.identifier or path.stem)
+
+    def __enter__(self) -> Recording:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the file; populations already loaded and lazy stimuli stay valid."""
+        self._closer()
+
+    @property
+    def nwbfile(self) -> pynwb.NWBFile:
+        """The file as pynwb has it."""
+        self._check_open()
+        return self._nwbfile
+
+    def _check_open(self) -> None:
+        if not self._closer.alive:
+            raise FileError(
+                f"the recording {self.path.name} is closed. Open it again with open_nwb({str(self.path)!r})."
+            )
+
+    def _path_of(self, stored: Any) -> str:
+        return self._reader.manager.get_builder(stored).path.removeprefix("root/")
+
+    def __repr__(self) -> str:
+        if not self._closer.alive:
+            return f"<Recording {self.path.name}, closed>"
+        notes = "".join(f"\n! {shorten(note, 240)}" for note in self.notes)
+        return f"{self._headline()}\n\n{describing.describe(self._held)}{notes}"
+
+    def _headline(self) -> str:
+        subject = self._nwbfile.subject
+        said = [getattr(subject, name, None) for name in ("species", "subject_id")] if subject is not None else []
+        who = ", ".join(str(one) for one in said if one) or "subject not stated"
+        started = self._nwbfile.session_start_time
+        when = f"{started:%Y-%m-%d %H:%M}" if started is not None else "start not stated"
+        described = " ".join(str(self._nwbfile.session_description or "").split())
+        head = f"Recording {self.path.name}  (NWB {self.nwb_version})\nsession {self.session}; {who}; {when}"
+        return f"{head}\n{described}" if described else head
+
+    @cached_property
+    def contents(self) -> pd.DataFrame:
+        """One row a part: path, kind, shape, rate (Hz), count, start and stop (s), units of measure, notes."""
+        return describing.as_frame(self._contents().parts)
+
+    def _contents(self) -> Contents:
+        self._check_open()
+        return self._held
+
+    def _origin(self, path: str) -> Origin:
+        facts = {
+            "name": self.path.name,
+            "bytes": self.path.stat().st_size,
+            "nwb_version": self.nwb_version,
+            "identifier": str(self._nwbfile.identifier),
+            "object_id": str(self._nwbfile.object_id),
+            "session_description": str(self._nwbfile.session_description or ""),
+            "pynwb": pynwb.__version__,
+        }
+        return Origin(self.session, self.path.name, facts, path)
+
+    # What follows is one method a kind of part.
+
+    def intervals(self, name: str = "trials") -> pd.DataFrame:
+        """An interval table as a DataFrame, one row an interval.
+
+        Parameters
+        ----------
+        name : str
+            Name or path of a table of trials, epochs or presentations.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Every column; text decoded, ragged cells as arrays. The index holds the row ids.
+
+        Raises
+        ------
+        MissingError
+            If there is no such table; the message lists those there are.
+        """
+        return intervals.as_frame(self._interval_table(name))
+
+    def _interval_table(self, name: str) -> Table:
+        return self._contents().find(name, "interval table", "intervals").table
+
+    def stimuli(self, name: str | None = None) -> xr.DataArray:
+        """Images that were shown, lazily.
+
+        Parameters
+        ----------
+        name : str, optional
+            Name or path of an ImageSeries, OpticalSeries or Images; needed where there are several.
+
+        Returns
+        -------
+        xarray.DataArray
+            Dims (stimulus, row, column, channel). `stimulus` is 0 to n - 1, as an index column of trials counts.
+            Pixels are read when asked for, also after the recording is closed.
+
+        Raises
+        ------
+        MissingError
+            If there are no images, or none of that name.
+        InputError
+            If several could be meant, or their pixels are in other files or differ in size.
+        """
+        part = self._contents().images(name)
+        return stimuli.open_stack(part.stored, part.path, self.path, self.session)
+
+    def spikes(
+        self,
+        *,
+        bin_width: float | None = None,
+        align: Align = None,
+        window: tuple[float, float] | None = None,
+        reduce: str | None = None,
+        units: str | Sequence[Any] | None = None,
+        stimulus: str | None = None,
+        table: str | None = None,
+        sampling_rate: float | None = None,
+    ) -> xr.DataArray:
+        """Spike counts of the units table.
+
+        Bin k counts the spikes t with ``start + k * bin_width <= t < start + (k + 1) * bin_width``: a spike on an edge
+        belongs to the bin that starts there, whatever float error time and edge carry.
+
+        Parameters
+        ----------
+        bin_width : float, optional
+            Seconds; needed unless `reduce` is "sum" or "rate".
+        align : str or (str, str), optional
+            Interval table, or table and column of event times; a row is a trial. ``start_time`` unless named.
+        window : (float, float), optional
+            Seconds around the event. Without `align`, seconds of the recording. With `reduce`, each row's own start to
+            stop if not given.
+        reduce : {"sum", "mean", "rate"}, optional
+            One number a trial: spikes in the window, mean spikes a bin, or spikes a second.
+        units : str or sequence, optional
+            A query on the unit coords, or ids as in the file.
+        stimulus : str, optional
+            Column of the interval table that names what was shown.
+        table : str, optional
+            Name or path of the units table; needed where there are several.
+        sampling_rate : float, optional
+            Samples a second. Spike times are then whole samples; taken from the file where it states a resolution.
+
+        Returns
+        -------
+        xarray.DataArray
+            Population (time, unit), (trial, time, unit) or (trial, unit). Counts are uint16 (uint32 above 65,535),
+            float32 where some are NaN: bins outside a unit's obs_intervals, or outside the session where it has none.
+            Silent units are zeros.
+
+        Raises
+        ------
+        MissingError
+            If there are no units, spike times, tables or columns of that name.
+        InputError
+            If arguments do not fit together.
+
+        Notes
+        -----
+        Spike times are read once, whole; time then goes with the spikes inside the windows plus the number of bins.
+        """
+        report, request = LoadReport(), Request(align, window, reduce, units, stimulus)
+        request.check()
+        part = self._contents().units(table)
+        report.warn(*part.notes)
+        x = load_spikes(
+            part.table,
+            request,
+            bin_width=bin_width,
+            sampling_rate=sampling_rate,
+            find_intervals=self._interval_table,
+            extents=self._held.extents(),
+            origin=self._origin(part.path),
+            report=report,
+        )
+        report.emit(stacklevel=2)
+        return x
+
+    def calcium(
+        self,
+        series: str | None = None,
+        *,
+        kind: str | None = None,
+        cells_only: bool = False,
+        align: Align = None,
+        window: tuple[float, float] | None = None,
+        reduce: str | None = None,
+        units: str | Sequence[Any] | None = None,
+        stimulus: str | None = None,
+        transposed: bool | None = None,
+    ) -> xr.DataArray:
+        """Traces of a ROI series, in the unit of measure that the file states: ``stored * conversion + offset``.
+
+        Parameters
+        ----------
+        series : str, optional
+            Name or path; needed where there are several.
+        kind : {"raw", "neuropil", "dF/F", "deconvolved", "events", "unknown"}, optional
+            Take the one series of this kind, by what it and its container are called.
+        cells_only : bool
+            Leave out ROIs that the columns iscell, accepted or rejected mark as no cells.
+        align, window, reduce, units, stimulus
+            As in `spikes`; "mean" and "sum" are over the frames of the window, "rate" is their sum a second.
+        transposed : bool, optional
+            Whether values are stored (roi, time); found from the lengths of rois and timestamps if not given.
+
+        Returns
+        -------
+        xarray.DataArray
+            Population (time, unit), (trial, time, unit) or (trial, unit). NaN frames stay NaN.
+
+        Raises
+        ------
+        MissingError
+            If there are no ROI series, none of that kind, or no column that marks cells.
+        InputError
+            If several could be meant, or their orientation cannot be told.
+        """
+        report, request = LoadReport(), Request(align, window, reduce, units, stimulus)
+        request.check()
+        part = self._contents().rois(series, kind)
+        report.warn(*part.notes)
+        calcium.check_rate(part.series, report)
+        report.choose(kind=calcium.kind_of(part.series))
+        x = load_series(
+            part.series,
+            request,
+            transposed=transposed,
+            cells_only=cells_only,
+            find_intervals=self._interval_table,
+            origin=self._origin(part.path),
+            report=report,
+        )
+        report.emit(stacklevel=2)
+        return x
+
+    def series(
+        self,
+        name: str,
+        *,
+        align: Align = None,
+        window: tuple[float, float] | None = None,
+        reduce: str | None = None,
+        units: str | Sequence[Any] | None = None,
+        stimulus: str | None = None,
+        transposed: bool | None = None,
+    ) -> xr.DataArray:
+        """Any time series of one or two axes, its columns as units.
+
+        Parameters
+        ----------
+        name : str
+            Name or path.
+        align, window, reduce, units, stimulus, transposed
+            As in `calcium`. A series with one sample a row of an interval table (its timestamps are the start times,
+            or each lies inside its row) is a vector a trial: it needs no window and has all the table's columns. Give
+            a window without `align`, in seconds of the recording, to have it over time instead.
+
+        Returns
+        -------
+        xarray.DataArray
+            Population (time, unit), (trial, unit) or (trial, time, unit).
+
+        Raises
+        ------
+        MissingError, InputError
+            As in `calcium`.
+        """
+        report, request = LoadReport(), Request(align, window, reduce, units, stimulus)
+        part = self._contents().find(name, "series", "series", "signals", "rois")
+        report.warn(*part.notes)
+        origin = self._origin(part.path)
+        # One sample a row of an interval table is the trial's vector, unless windows are asked for.
+        table = None
+        if window is None and reduce is None and (align is None or isinstance(align, str)):
+            table = self._held.sampled_rows(part, align)
+        if table is not None:
+            x = load_trials(part.series, table, request, transposed=transposed, origin=origin, report=report)
+        else:
+            request.check()
+            x = load_series(
+                part.series,
+                request,
+                transposed=transposed,
+                find_intervals=self._interval_table,
+                origin=origin,
+                report=report,
+            )
+        report.emit(stacklevel=2)
+        return x

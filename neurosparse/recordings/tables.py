@@ -1,0 +1,230 @@
+"""Columns of NWB tables as plain arrays: ragged, bytes, references and row regions told apart.
+
+pynwb tables enter, `Table` and `Column` leave; the loaders of this room see only these, so that another reader of the
+same tables has one thing to make. Nothing is read before it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from hdmf.common import DynamicTable, DynamicTableRegion, VectorIndex
+
+from neurosparse.errors import FileError, MissingError
+from neurosparse.recordings.load_report import LoadReport, some
+
+# Names that the population keeps for its own dims and coords; a column of that name gets the table's before it.
+RESERVED = frozenset(
+    {"unit", "unit_id", "area", "trial", "time", "stimulus", "start_time", "stop_time", "n_repeats", "atom", "sample"}
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Attributes
+    ----------
+    name : str
+    data : array-like
+        The values, a row each or, where `ends` is not empty, all rows' values in one run.
+    ends : tuple of array-like of int
+        Where each row's values end, the outermost level first; empty for a column that is not ragged.
+    target : Table, optional
+        The table whose rows the values number.
+    """
+
+    name: str
+    data: Any
+    ends: tuple[Any, ...] = ()
+    target: Table | None = None
+
+    @property
+    def ragged(self) -> bool:
+        """Whether a row holds a list of values."""
+        return bool(self.ends)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the stored values, read without reading them."""
+        shape = getattr(self.data, "shape", None)
+        return tuple(shape) if shape is not None else (len(self.data),)
+
+    def values(self) -> np.ndarray:
+        """All stored values in one read; bytes decoded, references replaced by the names of what they point to."""
+        return plain(self.data[:])
+
+    def bounds(self) -> np.ndarray:
+        """Where each row begins and the last ends in `values`: int64, shape (row + 1,), for one ragged level.
+
+        The file keeps them in the smallest unsigned type that holds them, in which differences wrap round.
+
+        Raises
+        ------
+        FileError
+            If they decrease or pass the end of the values.
+        """
+        ends = np.asarray(self.ends[-1][:]).astype(np.int64)
+        bounds = np.concatenate([np.zeros(1, np.int64), ends])
+        n_values = self.shape[0]
+        if (np.diff(bounds) < 0).any() or bounds[-1] > n_values:
+            raise FileError(
+                f"the index of column {self.name!r} does not fit its {n_values} values: row ends must rise and stop "
+                f"there, got {some(ends)}. The file is damaged; ask its authors for another copy."
+            )
+        return bounds
+
+    def rows(self) -> list[Any]:
+        """One entry a row: a scalar, or an array where the row holds several values."""
+        if not self.ragged:
+            return list(self.values())
+        rows: list[Any] = list(self.values())
+        for ends in reversed(self.ends):
+            bounds = np.concatenate([[0], np.asarray(ends[:]).astype(np.int64)])
+            rows = [_row(rows[first:last]) for first, last in pairwise(bounds)]
+        return rows
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table.
+
+    Attributes
+    ----------
+    path, name : str
+        Its place in the file.
+    ids : numpy.ndarray
+        Row ids, shape (row,).
+    columns : mapping of name to Column
+        In the file's order.
+    resolution : float or None
+        Seconds between samples that spike times were taken at, where a units table states it.
+    """
+
+    path: str
+    name: str
+    ids: np.ndarray
+    columns: Mapping[str, Column]
+    resolution: float | None = None
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return len(self.ids)
+
+    def column(self, name: str) -> Column:
+        """The column `name`.
+
+        Raises
+        ------
+        MissingError
+            If there is none; the message lists those there are.
+        """
+        if name not in self.columns:
+            have = some(self.columns, 30) or "none"
+            raise MissingError(f"table {self.path!r} has no column {name!r}; it has {have}. Choose one of these.")
+        return self.columns[name]
+
+    def scalar(self, name: str) -> np.ndarray | None:
+        """Values of column `name`, shape (row,), or None where a row is not one number, flag or text."""
+        column = self.column(name)
+        if column.ragged or column.shape != (self.n_rows,):
+            return None
+        values = column.values()
+        return values if values.dtype.kind in "biufU" else None
+
+    def scalars(self, *, skip: Collection[str] = ()) -> dict[str, np.ndarray]:
+        """Every column of one value a row, save those in `skip`."""
+        found = {name: self.scalar(name) for name in self.columns if name not in skip}
+        return {name: values for name, values in found.items() if values is not None}
+
+
+def read_table(table: DynamicTable, path: str) -> Table:
+    """Wrap a pynwb table; `path` is its place in the file. Reads the row ids alone."""
+    columns = {name: _column(name, table[name]) for name in table.colnames}
+    ids = plain(table.id.data[:])
+    resolution = getattr(table, "resolution", None)
+    if resolution is not None and not (np.isfinite(resolution) and resolution > 0):
+        resolution = None  # writers put -1 or NaN where it is not known
+    return Table(path, table.name, ids, columns, None if resolution is None else float(resolution))
+
+
+def read_region(region: DynamicTableRegion) -> Column:
+    """Wrap a pynwb row region that stands outside a table, such as the `rois` of a series."""
+    return _column(region.name, region)
+
+
+def _column(name: str, stored: Any) -> Column:
+    ends = []
+    while isinstance(stored, VectorIndex):
+        ends.append(stored.data)
+        stored = stored.target
+    target = None
+    if isinstance(stored, DynamicTableRegion):
+        target = read_table(stored.table, stored.table.name)
+    return Column(name, stored.data, tuple(ends), target)
+
+
+def _row(values: list[Any]) -> Any:
+    """Values of one row as an array, or as a list where they differ in length."""
+    if values and isinstance(values[0], np.ndarray | list):
+        return values
+    return np.asarray(values)
+
+
+def plain(values: Any) -> np.ndarray:
+    """Values as a numeric, bool or text array: bytes decoded, None as "", objects of the file by their name."""
+    if isinstance(values, list) and any(hasattr(value, "name") for value in values):
+        values = [_text(value) for value in values]  # numpy would look inside objects of the file
+    values = np.asarray(values)
+    if values.dtype.kind not in "OS":
+        return values
+    return np.array([_text(value) for value in values.ravel()], dtype=str).reshape(values.shape)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", errors="replace")
+    if value is None:
+        return ""
+    name = getattr(value, "name", None)
+    return name if isinstance(name, str) else str(value)
+
+
+def name_coords(
+    columns: Mapping[str, np.ndarray], table: str, report: LoadReport, taken: Collection[str] = ()
+) -> dict[str, np.ndarray]:
+    """Columns under names that hide none of the population's own.
+
+    Parameters
+    ----------
+    columns : mapping of name to array (row,)
+    table : str
+        Name put before a column whose own is reserved, in `taken` or holds '/'.
+    report : LoadReport
+        Gets the renamed columns.
+    taken : collection of str
+        Further names that are in use.
+
+    Returns
+    -------
+    dict
+        The same arrays in the same order.
+    """
+    coords: dict[str, np.ndarray] = {}
+    renamed: dict[str, str] = {}
+    for name, values in columns.items():
+        coord = name
+        if name in RESERVED or name in taken or "/" in name:
+            coord = f"{table}_{name}".replace("/", "_")
+            while coord in coords or coord in columns or coord in taken:
+                coord += "_"
+            renamed[name] = coord
+        coords[coord] = values
+    if renamed:
+        report.choose(**{f"{table}_columns_renamed": renamed})
+    return coords

@@ -1,0 +1,172 @@
+"""Spike trains of a units table: read in one go, cleaned, with their observation intervals and the session's span.
+
+`Table` enters, `Trains` and unit coords leave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from neurosparse.errors import FileError, MissingError
+from neurosparse.recordings.load_report import LoadReport, some
+from neurosparse.recordings.tables import Table, name_coords
+from neurosparse.recordings.units import AREA_COLUMNS, match_ids, unit_areas, unit_labels
+
+# An extent this far from the spikes, in seconds, is a wrong time stamp and no part of the session.
+MONTH = 30 * 86400.0
+
+
+@dataclass(frozen=True)
+class Trains:
+    """Spike times of the units, cleaned.
+
+    Attributes
+    ----------
+    times : list of numpy.ndarray
+        One rising float64 array a unit, in seconds.
+    observed : list of numpy.ndarray or None
+        Observation intervals of each unit, shape (interval, 2); None where the table has no such column.
+    resolution : float or None
+        Seconds between samples of the recording, where the file states them.
+    """
+
+    times: list[np.ndarray]
+    observed: list[np.ndarray] | None
+    resolution: float | None
+
+    def extent(self) -> tuple[float, float] | None:
+        """First and last spike of all, None where there is none."""
+        fired = [train for train in self.times if len(train)]
+        if not fired:
+            return None
+        return float(min(train[0] for train in fired)), float(max(train[-1] for train in fired))
+
+
+def choose_units(table: Table, units: str | Sequence[Any] | None, report: LoadReport) -> tuple[np.ndarray, dict]:
+    """Rows of the table that are asked for, and the coords of the dim `unit` for them.
+
+    Parameters
+    ----------
+    table : Table
+    units : str, sequence of ids or None
+        A query on the unit coords (``"area == 'V4' and quality == 'good'"``), or ids as the file has them.
+    report : LoadReport
+
+    Returns
+    -------
+    rows : numpy.ndarray of int
+    coords : dict
+        ``unit``, ``unit_id``, ``area`` and every column of one value a row; arrays of shape (unit,).
+    """
+    columns = table.scalars(skip=("spike_times", "obs_intervals"))
+    areas, source = unit_areas(table, report)
+    if source in AREA_COLUMNS[:1]:
+        columns.pop(source, None)
+    report.choose(units_table=table.path, area_source=source or "not stated")
+    coords = {"unit": unit_labels(table.ids, table.path, report), "unit_id": table.ids, "area": areas}
+    coords |= name_coords(columns, table.name, report)
+    rows = match_ids(coords, units, table.path)
+    if units is not None:
+        report.choose(units=units if isinstance(units, str) else list(units), n_units=[len(rows), table.n_rows])
+    return rows, {name: values[rows] for name, values in coords.items()}
+
+
+def read_trains(table: Table, rows: np.ndarray, labels: np.ndarray, report: LoadReport) -> Trains:
+    """Spike times of `rows` in one bulk read; times that are not finite dropped, unsorted ones sorted, both counted.
+
+    Raises
+    ------
+    MissingError
+        If the table has no spike times.
+    FileError
+        If its index does not fit them.
+    """
+    if "spike_times" not in table.columns:
+        raise MissingError(
+            f"table {table.path!r} has {table.n_rows} rows but no spike_times; its columns are "
+            f"{some(table.columns, 30) or 'none'}."
+        )
+    column = table.columns["spike_times"]
+    spikes = np.asarray(column.data[:], dtype=np.float64)
+    bounds = column.bounds() if column.ragged else np.arange(len(spikes) + 1)
+    if len(bounds) != table.n_rows + 1:
+        raise FileError(
+            f"spike_times of {table.path!r} has {len(bounds) - 1} rows for {table.n_rows} units. The file is damaged."
+        )
+    trains = [spikes[bounds[row] : bounds[row + 1]] for row in rows]
+    trains = _drop_unreal(trains, labels, report)
+    return Trains(_sort(trains, labels, report), _obs_intervals(table, rows, report), table.resolution)
+
+
+def _drop_unreal(trains: list[np.ndarray], labels: np.ndarray, report: LoadReport) -> list[np.ndarray]:
+    lost = np.array([len(train) - int(np.isfinite(train).sum()) for train in trains])
+    if not lost.any():
+        return trains
+    report.warn(
+        f"{lost.sum()} spike times of {(lost > 0).sum()} units are NaN or infinite and are dropped "
+        f"(units {some(labels[lost > 0])})."
+    )
+    return [train[np.isfinite(train)] if lost[i] else train for i, train in enumerate(trains)]
+
+
+def _sort(trains: list[np.ndarray], labels: np.ndarray, report: LoadReport) -> list[np.ndarray]:
+    unsorted = np.array([bool((np.diff(train) < 0).any()) for train in trains], dtype=bool)
+    if not unsorted.any():
+        return trains
+    report.warn(
+        f"spike times of {unsorted.sum()} of {len(trains)} units are not in rising order and are sorted "
+        f"(units {some(labels[unsorted])}). If a clock was reset within the recording, the times are wrong."
+    )
+    return [np.sort(train) if unsorted[i] else train for i, train in enumerate(trains)]
+
+
+def _obs_intervals(table: Table, rows: np.ndarray, report: LoadReport) -> list[np.ndarray] | None:
+    column = table.columns.get("obs_intervals")
+    if column is None:
+        return None
+    pairs = np.asarray(column.data[:], dtype=np.float64).reshape(-1, 2)
+    bounds = column.bounds() if column.ragged else np.arange(len(pairs) + 1)
+    intervals = [pairs[bounds[row] : bounds[row + 1]] for row in rows]
+    empty = sum(not len(one) for one in intervals)
+    if empty == len(intervals):
+        return None
+    if empty:
+        report.warn(f"{empty} of {len(intervals)} units state no obs_intervals: they count as observed throughout.")
+    return intervals
+
+
+def session_span(
+    trains: Trains, extents: Sequence[tuple[float, float]], report: LoadReport
+) -> tuple[float, float] | None:
+    """First and last second of the session: NWB states neither, so the widest reach of what the file holds.
+
+    Parameters
+    ----------
+    trains : Trains
+    extents : sequence of (float, float)
+        Extents of the interval tables and time series of the file.
+    report : LoadReport
+        Gets the rule used, and extents left out because they lie more than 30 days from the spikes.
+
+    Returns
+    -------
+    (float, float) or None
+        None where the file holds no time at all.
+    """
+    anchor = trains.extent()
+    known = [tuple(map(float, one)) for one in extents]
+    if trains.observed is not None:
+        known += [(float(one.min()), float(one.max())) for one in trains.observed if len(one)]
+    if anchor is not None:
+        near = [one for one in known if anchor[0] - MONTH < one[0] and one[1] < anchor[1] + MONTH]
+        if len(near) < len(known):
+            report.assume(f"{len(known) - len(near)} extents of series or tables more than 30 days off are no session.")
+        known = [anchor, *near]
+    if not known:
+        return None
+    report.assume("the session spans all spikes, observation intervals, interval tables and time series of the file")
+    return min(one[0] for one in known), max(one[1] for one in known)
