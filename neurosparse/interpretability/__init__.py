@@ -1,0 +1,9 @@
+"""Do response profiles mean something? Scores without a human judge, the same for units, atoms, neurons and networks.
+
+Populations or codes enter, an xarray Dataset with a variable a score leaves. Imports ``population``, ``errors`` and the
+backend.
+"""
+
+from neurosparse.interpretability.scores import interpretability_scores, summary
+
+__all__ = ["interpretability_scores", "summary"]
