@@ -65,9 +65,8 @@ def save(x: xr.DataArray, path: str | os.PathLike[str]) -> None:
     if x.name is not None:
         header[f"{_MARK}name"] = str(x.name)
     dataset = xr.Dataset(variables, attrs=header)
-    # No fill values: NaN is NaN, and a masked integer would come back as float. Text says so, for it may be empty.
-    text = [name for name, variable in variables.items() if variable.dtype.kind == "O"]
-    encoding = {name: {"_FillValue": None} | ({"dtype": str} if name in text else {}) for name in variables}
+    # No fill values: NaN is NaN to every reader.
+    encoding = {name: {"_FillValue": None} for name in variables}
     with write_whole(path) as temporary:
         dataset.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
 

@@ -154,6 +154,14 @@ class TestNulls:
         assert rs.autocorrelation_time(np.stack([noise, np.zeros(1000)], axis=1)) == alone
         assert rs.autocorrelation_time(np.cumsum(noise)) > 50 * alone
 
+    def test_autocorrelation_time_is_the_sum_of_lagged_products(self):
+        series = np.sin(np.arange(30) / 4) + 0.01 * np.arange(30)
+        centred = series - series.mean()
+        rho = [centred[: 30 - lag] @ centred[lag:] / (centred @ centred) for lag in range(30)]
+        pairs = [rho[k] + rho[k + 1] for k in range(0, 30, 2)]
+        positive = pairs[: next(i for i, pair in enumerate(pairs) if pair <= 0)]
+        assert rs.autocorrelation_time(series) == pytest.approx(2 * sum(positive) - 1)
+
     def test_autocorrelation_time_refusals(self):
         with pytest.raises(InputError, match="all 2 columns are constant: silent units"):
             rs.autocorrelation_time(np.ones((20, 2)))

@@ -41,6 +41,8 @@ def series():
         ("(area == 'V4') & (quality == 'good')", [1, 4]),
         ("area == 'V1' or quality == 'mua'", [0, 2]),
         ("(area == 'V1') | (quality == 'mua')", [0, 2]),
+        ("area == 'V1' or (area == 'V4' and snr > 2)", [0, 2]),
+        ("not (sorted and area == 'V4')", [0, 1, 3]),
         ("area in ['V1', 'V2']", [0]),
         ("area not in ['V1', 'V2']", [1, 2, 3, 4]),
         ("area != 'V4'", [0, 3]),
