@@ -83,7 +83,7 @@ def populations(draw):
 
 
 @settings(
-    max_examples=60,
+    max_examples=40,
     derandomize=True,
     database=None,
     deadline=None,
