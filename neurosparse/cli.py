@@ -1,0 +1,122 @@
+"""The commands: ``neurosparse inspect``, ``neurosparse compare`` and ``neurosparse demo``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+from neurosparse import __version__
+from neurosparse.errors import NeurosparseError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        The words after ``neurosparse``; those of the process by default.
+
+    Returns
+    -------
+    int
+        Exit status: 0, or 1 after an error that the message explains.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except NeurosparseError as error:
+        print(f"neurosparse {options.command}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="neurosparse", description="The same questions of recorded and artificial neurons."
+    )
+    parser.add_argument("--version", action="version", version=f"neurosparse {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    inspect = commands.add_parser("inspect", help="say what an NWB file holds")
+    inspect.add_argument("file", metavar="FILE.nwb")
+    inspect.set_defaults(run=_inspect)
+
+    compare = commands.add_parser("compare", help="compare a recording with a network that sees its images")
+    source = compare.add_mutually_exclusive_group(required=True)
+    source.add_argument("recording", nargs="?", metavar="FILE.nwb", help="the recording, with the images it was shown")
+    source.add_argument("--study", metavar="STUDY.toml", help="settings that an earlier comparison wrote")
+    compare.add_argument("--out", required=True, metavar="FOLDER", help="where the results go")
+    _add_choices(compare)
+    compare.set_defaults(run=_compare)
+
+    demo = commands.add_parser(
+        "demo", help="simulate a recording, analyse it, and print what was found beside the truth"
+    )
+    demo.add_argument("--out", metavar="FOLDER", help="keep the recording, the table, the figure and the page here")
+    demo.add_argument(
+        "--seed", type=int, default=0, dest="random_state", help="seed of the world (default %(default)s)"
+    )
+    demo.set_defaults(run=_demo)
+    return parser
+
+
+def _add_choices(compare: argparse.ArgumentParser) -> None:
+    """The options of a study. None stands for "not said", so that they can override a study's own settings."""
+    found = "found where there is one candidate"
+    compare.add_argument("--activity", metavar="NAME", help=f"units table or series; {found}")
+    compare.add_argument("--intervals", metavar="NAME", help=f"interval table, a row a trial; {found}")
+    compare.add_argument("--stimulus", metavar="COLUMN", help=f"its column that numbers the images; {found}")
+    compare.add_argument("--images", metavar="NAME", help=f"the images; {found}")
+    compare.add_argument(
+        "--window", nargs=2, type=float, metavar=("START", "STOP"), help="seconds in which spikes count"
+    )
+    compare.add_argument("--network", metavar="NAME", help="network whose weights are installed (efficientnet-lite0)")
+    compare.add_argument("--layers", nargs="+", metavar="LAYER", help="module paths of its layers")
+    compare.add_argument("--pool", type=int, metavar="N", help="average-pool maps to N x N (4)")
+    compare.add_argument("--random-networks", type=int, metavar="N", help="controls with random weights (5)")
+    compare.add_argument("--pixel-size", type=int, metavar="N", help="side of the pixel control (28)")
+    compare.add_argument("--atoms", type=int, dest="n_atoms", metavar="N", help="atoms of each dictionary")
+    compare.add_argument("--permutations", type=int, dest="n_permutations", metavar="N", help="draws of the null (200)")
+    compare.add_argument("--surrogates", type=int, dest="n_surrogates", metavar="N", help="Gaussian surrogates (19)")
+    compare.add_argument("--seed", type=int, dest="random_state", metavar="N", help="seed of all randomness (0)")
+    compare.add_argument("--device", metavar="NAME", help="auto, cpu or cuda")
+
+
+def _inspect(options: argparse.Namespace) -> None:
+    from neurosparse.recordings import open_nwb
+
+    with open_nwb(options.file) as recording:
+        print(recording)
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from neurosparse.comparison import findings
+    from neurosparse.study import Study, read_study, run_study
+
+    study = read_study(options.study) if options.study else Study(options.recording)
+    said: dict[str, Any] = {
+        field.name: getattr(options, field.name)
+        for field in fields(Study)
+        if getattr(options, field.name, None) is not None
+    }
+    result = run_study(replace(study, **said), options.out, on_step=_progress)
+    print("\n".join(findings(result)))
+    print(f"\nTable, figure, page and settings are in {options.out}.")
+
+
+def _demo(options: argparse.Namespace) -> None:
+    from neurosparse.demo import run_demo
+
+    print(run_demo(options.out, random_state=options.random_state, on_step=_progress))
+
+
+def _progress(stage: str) -> None:
+    print(f"... {stage}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

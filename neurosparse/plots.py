@@ -1,0 +1,99 @@
+"""Results drawn on axes: a result and an `ax` enter, the `ax` leaves. Computes, shows and writes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+
+BRAIN, NETWORK, CHANCE = "#c2410c", "#1d4ed8", "#64748b"
+
+
+def plot_cross_scores(result: xr.Dataset, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
+    """Draw how well each representation predicts the reference, with its interval, its null and the ceiling.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        What `neurosparse.compare` returns.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure's axes by default.
+    **kwargs
+        Passed to ``ax.errorbar``.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = ax or plt.subplots(figsize=(6, 3.5))[1]
+    reference = result.attrs["reference"]
+    models = [name for name in result["representation"].values if name != reference]
+    table = result.sel(representation=models)
+    place = np.arange(len(models))
+    value = table["r"].values
+    spread = np.stack([value - table["r_low"].values, table["r_high"].values - value])
+    ax.errorbar(place, value, yerr=spread, **{"fmt": "o", "color": NETWORK, "label": "held-out r", **kwargs})
+    ax.plot(place, table["r_null"].values, "_", color=CHANCE, markersize=14, label="null (stimuli permuted)")
+    controls = [str(name) for name in result["family"].values if name != result.attrs["model_family"]]
+    for control, shade in zip(controls, plt.get_cmap("Greys")(np.linspace(0.8, 0.45, len(controls))), strict=True):
+        ax.axhline(float(result["family_r"].sel(family=control)), color=shade, lw=1, ls=":", label=control)
+    ceiling = float(result["ceiling"].sel(representation=reference))
+    if np.isfinite(ceiling):
+        ax.axhline(ceiling, color=BRAIN, lw=1.2, ls="--", label=f"ceiling of {reference}")
+    ax.set_xticks(place, models, rotation=30 if len(models) > 3 else 0, ha="right" if len(models) > 3 else "center")
+    ax.set_ylabel(f"r with {reference}\n(median over units)")
+    ax.set_ylim(min(0.0, float(np.nanmin(table["r_null"]))) - 0.05, 1.02)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return ax
+
+
+def plot_stability(result: xr.Dataset, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
+    """Draw the stability of each representation's dictionary beside that of its Gaussian surrogates.
+
+    Parameters and return value are those of `plot_cross_scores`; `kwargs` go to the ``ax.plot`` of the stabilities.
+    """
+    ax = ax or plt.subplots(figsize=(6, 3.5))[1]
+    names = list(result["representation"].values)
+    place = np.arange(len(names))
+    low, high = result["stability_surrogate_low"].values, result["stability_surrogate_high"].values
+    ax.vlines(place, low, high, color=CHANCE, lw=7, alpha=0.45, label="Gaussian of equal covariance")
+    colours = [BRAIN if name == result.attrs["reference"] else NETWORK for name in names]
+    for x, value, colour in zip(place, result["stability"].values, colours, strict=True):
+        ax.plot(x, value, **{"marker": "o", "color": colour, **kwargs})
+    ax.set_xticks(place, names, rotation=30 if len(names) > 3 else 0, ha="right" if len(names) > 3 else "center")
+    ax.set_ylabel("stability of the dictionary\n(matched |cos|)")
+    ax.set_ylim(0, 1.02)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(frameon=False, fontsize="small", loc="lower left")
+    return ax
+
+
+def plot_repeats(
+    first: xr.DataArray, second: xr.DataArray, unit: Any, *, ax: Axes | None = None, **kwargs: Any
+) -> Axes:
+    """Draw one unit's responses on one half of the repeats against those on the other, a point a stimulus.
+
+    A unit that carries a signal lies along the diagonal; a unit of noise makes a round cloud.
+
+    Parameters
+    ----------
+    first, second : xarray.DataArray
+        Populations with dims (stimulus, unit), as `population.split_halves` gives them.
+    unit : label
+        The unit to draw.
+    ax, **kwargs
+        As for `plot_cross_scores`; `kwargs` go to ``ax.plot``.
+    """
+    ax = ax or plt.subplots(figsize=(3.5, 3.5))[1]
+    x, y = first.sel(unit=unit), second.sel(unit=unit)
+    ax.plot(x.values, y.values, **{"ls": "", "marker": ".", "ms": 3, "alpha": 0.5, "color": BRAIN, **kwargs})
+    label = f"{first.attrs.get('quantity') or 'response'} ({first.attrs.get('units', '1')})"
+    ax.set_xlabel(f"{label}, half of the repeats")
+    ax.set_ylabel("the other half")
+    ax.set_title(f"unit {unit}")
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax

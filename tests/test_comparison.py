@@ -1,0 +1,168 @@
+"""The comparison: known relatives and strangers, and every way to ask wrongly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from neurosparse import population
+from neurosparse.comparison import Effort, compare, findings, near_duplicate_stimuli, table
+from neurosparse.errors import InputError
+
+QUICK = Effort(n_permutations=39, n_bootstraps=50, n_surrogates=5, n_splits=10)
+N_STIMULI, N_REPEATS, N_LATENTS = 120, 4, 6
+
+
+def worlds(seed: int = 0) -> dict[str, xr.DataArray]:
+    """A noisy recording of sparse latents, a linear relative of it, and a stranger; and the latents."""
+    rng = np.random.default_rng(seed)
+    latents = np.maximum(rng.standard_normal((N_STIMULI, N_LATENTS)), 0)
+    signal = 3 + latents @ rng.standard_normal((N_LATENTS, 12))
+    shown = np.repeat(np.arange(N_STIMULI), N_REPEATS)
+    noisy = signal[shown] + 0.7 * rng.standard_normal((len(shown), 12))
+
+    def stimuli_by_unit(values: np.ndarray) -> xr.DataArray:
+        return population.from_arrays(values, dims=("stimulus", "unit"), stimulus=np.arange(N_STIMULI))
+
+    return {
+        "recording": population.from_arrays(noisy, dims=("trial", "unit"), stimulus=shown),
+        "relative": stimuli_by_unit(latents @ rng.standard_normal((N_LATENTS, 20))),
+        "stranger": stimuli_by_unit(rng.standard_normal((N_STIMULI, 14))),
+        "latents": stimuli_by_unit(latents),
+    }
+
+
+@pytest.fixture(scope="module")
+def compared() -> xr.Dataset:
+    known = worlds()
+    return compare(
+        {name: known[name] for name in ("recording", "relative", "stranger")},
+        stimulus_similarity=known["latents"],
+        controls={"noise": {"noise": known["stranger"]}},
+        n_atoms=4,
+        effort=QUICK,
+    )
+
+
+def test_a_linear_relative_is_found_and_a_stranger_is_not(compared: xr.Dataset) -> None:
+    relative, stranger = (compared.sel(representation=name) for name in ("relative", "stranger"))
+    ceiling = float(compared["ceiling"].sel(representation="recording"))
+    assert 0.75 < ceiling < 1
+    assert abs(float(relative["r"]) - ceiling) < 0.05
+    assert float(relative["r_back"]) > 0.8
+    assert float(relative["p"]) == pytest.approx(1 / 40)
+    assert abs(float(stranger["r"])) < 0.15
+    assert float(stranger["p"]) > 0.05
+    assert abs(float(relative["r_null"])) < 0.1
+
+
+def test_every_representation_has_the_same_rows_and_scores_of_matched_size(compared: xr.Dataset) -> None:
+    own = ["n_units", "dimension", "stability", "stability_surrogate", "gain", "units_mis", "atoms_mis", "n_atoms"]
+    assert np.isfinite(compared[own].to_array()).all()
+    assert compared["n_units"].values.tolist() == [12, 20, 14]
+    assert compared["n_units_matched"].values.tolist() == [12, 12, 12]
+    assert set(compared["verdict"].values) <= {"told from Gaussian", "not told from Gaussian"}
+    assert np.isnan(compared["r"].sel(representation="recording")), "the reference is not mapped to itself"
+    assert np.isnan(compared["ceiling"].sel(representation="relative")), "no repeats, no ceiling"
+    assert float(compared["dimension"].sel(representation="relative")) < N_LATENTS + 0.1
+
+
+def test_units_of_the_relative_are_interpretable_by_the_latents_and_those_of_the_stranger_are_not(
+    compared: xr.Dataset,
+) -> None:
+    score = compared["units_mis"]
+    assert float(score.sel(representation="relative")) > 0.75
+    assert abs(float(score.sel(representation="stranger")) - 0.5) < 0.15
+
+
+def test_the_best_layer_is_ahead_of_a_control_and_not_of_itself(compared: xr.Dataset) -> None:
+    noise, model = (compared.sel(family=name) for name in ("noise", "model"))
+    assert set(model["family_choice"].item().split(", ")) == {"relative"}
+    assert float(noise["family_difference_low"]) > 0.5
+    assert float(model["family_difference"]) == 0.0
+
+
+def test_a_control_family_is_asked_for_once_and_in_its_turn() -> None:
+    known = worlds(1)
+    asked: list[str] = []
+
+    class Lazy(Mapping[str, Mapping[str, xr.DataArray]]):
+        def __getitem__(self, family: str) -> Mapping[str, xr.DataArray]:
+            asked.append(family)
+            return {family: known["stranger"]}
+
+        def __iter__(self) -> Iterator[str]:
+            return iter(["a", "b"])
+
+        def __len__(self) -> int:
+            return 2
+
+    steps: list[str] = []
+    compare(
+        {"recording": known["recording"], "relative": known["relative"]},
+        stimulus_similarity=known["latents"],
+        controls=Lazy(),
+        n_atoms=3,
+        effort=QUICK,
+        on_step=steps.append,
+    )
+    assert asked == ["a", "b"]
+    assert steps[-2:] == ["control: a", "control: b"]
+    assert steps[0].startswith("recording")
+
+
+def test_the_reference_can_be_named_and_the_same_seed_gives_the_same_table() -> None:
+    known = worlds(2)
+    pair = {"relative": known["relative"], "recording": known["recording"]}
+    asked = {"stimulus_similarity": known["latents"], "n_atoms": 3, "effort": QUICK}
+    first, second = (compare(pair, reference="recording", **asked) for _ in range(2))
+    assert first.attrs["reference"] == "recording"
+    assert first["representation"].values.tolist() == ["recording", "relative"]
+    xr.testing.assert_identical(first, second)
+
+
+def test_findings_say_the_numbers_beside_null_ceiling_and_interval(compared: xr.Dataset) -> None:
+    said = "\n".join(findings(compared))
+    assert "r can reach 0." in said
+    assert "(null " in said
+    assert "noise: r" in said
+    assert "stability" in said
+    rows = table(compared)
+    assert rows.index.tolist() == ["recording", "relative", "stranger"]
+    assert rows.loc["relative", "r"] == pytest.approx(float(compared["r"].sel(representation="relative")))
+
+
+def test_a_comparison_comes_back_from_netcdf(compared: xr.Dataset, tmp_path) -> None:
+    compared.to_netcdf(tmp_path / "c.nc", engine="h5netcdf")
+    with xr.open_dataset(tmp_path / "c.nc", engine="h5netcdf") as back:
+        np.testing.assert_array_equal(back["r"].values, compared["r"].values)
+        assert back["verdict"].values.tolist() == compared["verdict"].values.tolist()
+        assert back.attrs == compared.attrs
+
+
+def test_near_duplicate_images_share_a_label() -> None:
+    images = np.random.default_rng(0).integers(0, 255, (5, 8, 8, 3)).astype(np.uint8)
+    images[3] = np.clip(images[1].astype(int) + 2, 0, 255)
+    labels = near_duplicate_stimuli(
+        xr.DataArray(images, {"stimulus": list("abcde")}, ("stimulus", "row", "column", "channel"))
+    )
+    assert labels.sel(stimulus="b") == labels.sel(stimulus="d")
+    assert len(np.unique(labels)) == 4
+
+
+def test_asking_wrongly_says_what_to_do() -> None:
+    known = worlds(3)
+    recording, relative = known["recording"], known["relative"]
+    with pytest.raises(InputError, match="at least two representations"):
+        compare({"recording": recording}, stimulus_similarity=known["latents"])
+    with pytest.raises(InputError, match="reference='V1' is not among"):
+        compare({"a": recording, "b": relative}, reference="V1", stimulus_similarity=known["latents"])
+    with pytest.raises(InputError, match=r"compare needs stimuli= \(images\) or stimulus_similarity="):
+        compare({"a": recording, "b": relative})
+    with pytest.raises(InputError, match="trials without a coord 'stimulus'"):
+        compare({"a": recording.drop_vars("stimulus"), "b": relative}, stimulus_similarity=known["latents"])
+    with pytest.raises(InputError, match="stimul"):
+        compare({"a": recording, "b": relative.isel(stimulus=slice(5, None))}, stimulus_similarity=known["latents"])
