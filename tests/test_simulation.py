@@ -295,7 +295,6 @@ class TestGaussian:
     def test_mean_and_covariance_are_those_of_the_population_and_sparseness_is_gone(self, world: World) -> None:
         x = population.average(world.counts())
         y = gaussian_like(x)
-        assert y.attrs["kind"] == "simulated"
         xr.testing.assert_identical(y.coords.to_dataset(), x.coords.to_dataset())
         n = x.sizes["stimulus"]
         error = (y.mean("stimulus") - x.mean("stimulus")) / x.std("stimulus")
@@ -309,12 +308,14 @@ class TestGaussian:
 
     def test_more_units_than_samples_and_time_are_no_trouble(self) -> None:
         values = np.random.default_rng(0).standard_normal((4, 3, 40)) * np.arange(40)
-        x = population.from_arrays(values, dims=("trial", "time", "unit"), bin_width=0.1)
+        x = population.from_arrays(values, dims=("trial", "time", "unit"), bin_width=0.1, kind="spikes", session="s")
         y = np.concatenate([gaussian_like(x, random_state=seed).values.reshape(12, 40) for seed in range(200)])
         want = np.cov(values.reshape(12, 40).T)
         scale = np.sqrt(np.outer(np.diag(want), np.diag(want)))[1:, 1:]
         assert np.abs((np.cov(y.T) - want)[1:, 1:] / scale).max() < 5 * np.sqrt(2 / len(y))
         np.testing.assert_allclose(y[:, 0], 0, atol=1e-12)
+        assert gaussian_like(x).attrs["kind"] == "simulated"
+        assert gaussian_like(x).attrs["session"] == "s"
         assert not np.array_equal(gaussian_like(x, random_state=1), gaussian_like(x, random_state=2))
         assert population.provenance(gaussian_like(x))["steps"][-1]["step"] == "gaussian_like"
 

@@ -85,7 +85,7 @@ def world_network(world: World, n_units: int = 48, *, random_state: Any = 0) -> 
     Notes
     -----
     What a linear map from ``superposed`` to noise-free units can explain is about ``n_units / n_atoms`` of their
-    variance, .75 with the defaults; from ``early`` about .43.
+    variance, .75 with the defaults; from ``early`` about .41.
 
     References
     ----------
