@@ -1,0 +1,11 @@
+"""Which features a code superposes: sparse codes, the dictionary learner, and what tells a dictionary from noise.
+
+Populations, arrays or tensors enter; codes of the same kind, fitted estimators and Datasets leave. Imports
+``population``, ``errors`` and the backend.
+"""
+
+from neurosparse.sparse_coding.coding import certify_codes, sparse_encode
+from neurosparse.sparse_coding.evidence import dictionary_recovery, surrogate_test
+from neurosparse.sparse_coding.learning import DictionaryLearning
+
+__all__ = ["DictionaryLearning", "certify_codes", "dictionary_recovery", "sparse_encode", "surrogate_test"]

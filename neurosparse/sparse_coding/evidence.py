@@ -1,0 +1,235 @@
+"""What a dictionary is worth: beside a Gaussian's, and beside the truth where it is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from tqdm.auto import tqdm
+
+from neurosparse.backend import baselines, surrogate
+from neurosparse.backend.matching import chance_corrected, recovery
+from neurosparse.backend.resampling import block_folds, group_folds
+from neurosparse.errors import InputError
+from neurosparse.population import as_matrix
+from neurosparse.sparse_coding.coding import dictionary_values, same_units
+
+TOLD, NOT_TOLD = "told from Gaussian", "not told from Gaussian"
+
+
+def surrogate_test(
+    x: Any,
+    *,
+    n_atoms: int,
+    penalty: float | str = "auto",
+    codes: str = "nonnegative",
+    atoms: str = "signed",
+    offset: bool = True,
+    groups: Any = None,
+    n_surrogates: int = 19,
+    n_splits: int = 2,
+    random_state: Any = 0,
+    nan: str = "raise",
+    progress: bool = False,
+) -> xr.Dataset:
+    """Would a Gaussian of equal mean and covariance give as good a dictionary?
+
+    Two statistics, of the data and of each surrogate: *stability*, the mean matched |cos| of two dictionaries learned
+    from disjoint halves with their own starts; and *gain*, by how much a dictionary lowers the objective on the half it
+    did not see, against covariance-matched random dictionaries at the same penalty.
+
+    Parameters
+    ----------
+    x : population, (sample, unit) array or tensor
+        Best: repeat averages divided by the trial-noise sd.
+    n_atoms : int
+    penalty : float or "auto"
+        As in `DictionaryLearning`; chosen once, on `x`, and used for every surrogate.
+    codes, atoms, offset
+        As in `DictionaryLearning`.
+    groups : coord name or (sample,) array, optional
+        Samples that stay in one half, such as near-duplicate images. Default: trials of one stimulus, where `x` has a
+        ``stimulus`` coord; contiguous halves of a population whose first dim is time.
+    n_surrogates : int
+        Gaussian draws, at least 5.
+    n_splits : int
+        Random halvings that both statistics are averaged over; one for a population whose first dim is time.
+    random_state : int, numpy.random.RandomState or None
+    nan : {"raise", "drop"}
+    progress : bool
+        Whether to show a bar.
+
+    Returns
+    -------
+    Dataset
+        ``stability``, ``gain`` and ``n_active`` (atoms a sample) of the data; ``surrogate_stability``,
+        ``surrogate_gain`` and ``surrogate_n_active`` over ``surrogate``; ``p_stability`` and ``p_gain`` (one-sided t
+        prediction interval over the surrogates); ``excess``, the stability above the surrogates' mean as a share of
+        what is left up to 1; ``chance`` over ``control``: mean matched |cos| of isotropic and covariance-matched
+        random dictionaries and of shuffled codes; ``told``. attrs: ``verdict``, ``level``, ``margin``, ``penalty``,
+        ``n_samples``, ``n_units``, ``n_atoms``.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than 20 samples, fewer than 5 surrogates, more atoms than samples in half the data, or the
+        groups do not fit.
+
+    Notes
+    -----
+    "told from Gaussian" asks for three things: p below .01 for stability **and** for gain, and an excess of at least
+    .1. The surrogates have exactly the sample's mean and covariance, so were `x` Gaussian all would be exchangeable and
+    the verdict is false in less than 1 % of draws. It does not say that the features mean anything: skewed noise of
+    single units is not Gaussian either. Cost: 2 n_splits (n_surrogates + 1) fits of
+    half the samples.
+    """
+    samples = as_matrix(x, nan=nan, name="x")  # type: ignore[arg-type]
+    values = samples.values
+    _check_sizes(values.shape, n_atoms, n_surrogates)
+    splits = _splits(x, samples.kept, groups, n_splits, random_state)
+    smaller = min(len(half) for halves in splits for half in halves)
+    if n_atoms > smaller:
+        raise InputError(
+            f"n_atoms = {n_atoms} exceeds the {smaller} samples in half of x. Use at most {max(smaller // 30, 1)} "
+            "atoms (30 samples an atom), or more samples."
+        )
+    with tqdm(total=n_surrogates + 1, desc="surrogates", disable=not progress) as bar:
+        found = surrogate.surrogate_test(
+            values,
+            n_atoms,
+            splits,
+            penalty=None if penalty == "auto" else float(penalty),
+            settings=replace(surrogate.SETTINGS, codes=codes, atoms=atoms, offset=offset),  # type: ignore[arg-type]
+            n_surrogates=n_surrogates,
+            random_state=random_state,
+            on_step=lambda _: bar.update(),
+        )
+    return _dataset(found, values.shape, n_atoms)
+
+
+def dictionary_recovery(
+    learned: Any, truth: Any, *, x: Any = None, n_draws: int = 20, random_state: Any = 0
+) -> xr.Dataset:
+    """How well a learned dictionary has the true atoms, one to one, with chance beside it.
+
+    Parameters
+    ----------
+    learned, truth : (atom, unit) DataArrays or arrays
+        Of any numbers of atoms, over the same units in the same scaling (a dictionary of data divided by the noise sd
+        is compared with the truth divided by it).
+    x : population or (sample, unit) array, optional
+        What was learned from; gives the covariance-matched chance.
+    n_draws : int
+        Random dictionaries a chance level.
+    random_state : int, numpy.random.RandomState or None
+
+    Returns
+    -------
+    Dataset
+        ``cosine`` over the true ``atom`` (|cos|; 0 where no learned atom was left); ``mean_cosine``;
+        ``share_above_90``, of atoms with |cos| >= .9; ``chance`` (mean |cos|) and ``chance_above_90`` over ``control``;
+        ``corrected``, ``(mean - c) / (1 - c)`` with the largest chance c.
+
+    Raises
+    ------
+    InputError
+        If the units differ.
+    """
+    found, true = dictionary_values(learned), dictionary_values(truth)
+    if isinstance(learned, xr.DataArray) and isinstance(truth, xr.DataArray) and "unit" in learned.coords:
+        same_units(truth["unit"].values, learned["unit"].values, "truth", "learned")
+    random = (
+        np.random.RandomState(random_state) if not isinstance(random_state, np.random.RandomState) else random_state
+    )
+    cosine = recovery(found, true)
+    controls = {"isotropic": lambda: baselines.random_dictionary(*found.shape, random_state=random)}
+    if x is not None:
+        rows = as_matrix(x).values
+        controls["covariance_matched"] = lambda: baselines.covariance_matched_dictionary(
+            rows, len(found), random_state=random
+        )
+    draws = {name: np.array([recovery(draw(), true) for _ in range(n_draws)]) for name, draw in controls.items()}
+    chance = np.array([values.mean() for values in draws.values()])
+    return xr.Dataset(
+        {
+            "cosine": ("atom", cosine),
+            "mean_cosine": cosine.mean(),
+            "share_above_90": (cosine >= 0.9).mean(),
+            "chance": ("control", chance),
+            "chance_above_90": ("control", np.array([(values >= 0.9).mean() for values in draws.values()])),
+            "corrected": chance_corrected(cosine.mean(), chance.max()),
+        },
+        coords={"atom": np.arange(len(true)), "control": list(controls)},
+        attrs={
+            "n_atoms": len(found),
+            "n_true_atoms": len(true),
+            "n_units": found.shape[1],
+            "n_draws": n_draws,
+            "direction": "higher is better",
+            "equivalence": "permutation and sign of atoms",
+        },
+    )
+
+
+def _check_sizes(shape: tuple[int, ...], n_atoms: int, n_surrogates: int) -> None:
+    if n_atoms < 1:
+        raise InputError(f"n_atoms must be at least 1; got {n_atoms}.")
+    if shape[0] < 20:
+        raise InputError(f"surrogate_test learns from halves and needs at least 20 samples; x has {shape[0]}.")
+    if n_surrogates < 5:
+        raise InputError(f"n_surrogates needs at least 5 draws to know their spread; got {n_surrogates}.")
+
+
+def _splits(x: Any, kept: np.ndarray, groups: Any, n_splits: int, random_state: Any) -> surrogate.Splits:
+    """Rows of the two halves of each split: whole groups, whole entries of the first dim, blocks of time."""
+    sizes = x.shape[:-1]
+    first = np.repeat(np.arange(sizes[0]), int(np.prod(sizes[1:], dtype=int)))[kept]  # entry of the first dim, by row
+    if groups is None and isinstance(x, xr.DataArray):
+        if x.dims[0] == "time":
+            return block_folds(len(first), 2)[:1]
+        groups = "stimulus" if "stimulus" in x.coords and x["stimulus"].dims == x.dims[:1] else None
+    if isinstance(groups, str):
+        if not isinstance(x, xr.DataArray) or groups not in x.coords or x[groups].dims != x.dims[:1]:
+            raise InputError(
+                f"groups names {groups!r}, which is no coord on the first dim of x. Give a coord or an array."
+            )
+        groups = x[groups].values
+    labels = np.arange(sizes[0]) if groups is None else np.asarray(groups)
+    if labels.shape != (sizes[0],):
+        raise InputError(f"groups needs one entry for each of {sizes[0]} entries of the first dim; got {labels.shape}.")
+    random = (
+        np.random.RandomState(random_state) if not isinstance(random_state, np.random.RandomState) else random_state
+    )
+    return [group_folds(labels[first], 2, random_state=random.randint(2**31))[0] for _ in range(n_splits)]
+
+
+def _dataset(found: surrogate.SurrogateTest, shape: tuple[int, ...], n_atoms: int) -> xr.Dataset:
+    return xr.Dataset(
+        {
+            "stability": found.observed.stability,
+            "gain": found.observed.gain,
+            "n_active": found.observed.n_active,
+            "surrogate_stability": ("surrogate", found.stability),
+            "surrogate_gain": ("surrogate", found.gain),
+            "surrogate_n_active": ("surrogate", found.n_active),
+            "p_stability": found.p_stability,
+            "p_gain": found.p_gain,
+            "excess": found.excess,
+            "chance": ("control", list(found.chance.values())),
+            "told": found.told,
+        },
+        coords={"control": list(found.chance)},
+        attrs={
+            "verdict": TOLD if found.told else NOT_TOLD,
+            "level": surrogate.LEVEL,
+            "margin": surrogate.MARGIN,
+            "penalty": found.penalty,
+            "n_samples": shape[0],
+            "n_units": shape[1],
+            "n_atoms": n_atoms,
+            "direction": "higher is better",
+            "split": "disjoint halves of the samples",
+        },
+    )

@@ -1,0 +1,209 @@
+"""The learner's objective never rises, it finds planted atoms without being told their sparsity, and repeats itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from neurosparse.backend.baselines import random_dictionary
+from neurosparse.backend.dictionary import Learner, Settings, choose_penalty, fit, reference_penalty
+from neurosparse.backend.inference import objective
+from neurosparse.backend.matching import recovery
+from neurosparse.errors import InputError
+
+
+def planted(n_units=12, n_atoms=16, n_active=2, n_samples=600, noise=0.05, seed=0):
+    """Samples, and the atoms they are made of."""
+    rng = np.random.default_rng(seed)
+    atoms = random_dictionary(n_atoms, n_units, random_state=seed)
+    active = rng.permuted(np.tile(np.arange(n_atoms), (n_samples, 1)), axis=1)[:, :n_active]
+    codes = np.zeros((n_samples, n_atoms))
+    np.put_along_axis(codes, active, rng.uniform(0.5, 1.5, active.shape), axis=1)
+    x = codes @ atoms + noise * rng.standard_normal((n_samples, n_units)) + 0.3
+    return torch.from_numpy(x), atoms
+
+
+def half_normal_world(seed):
+    """The law of arXiv 2411.13117: 16 atoms, 8 units, 3 active with |N(0, 1)| amplitudes, 1,024 samples, no noise."""
+    rng = np.random.default_rng(seed)
+    atoms = random_dictionary(16, 8, random_state=seed)
+    codes = np.zeros((1024, 16))
+    for row in codes:
+        row[rng.choice(16, 3, replace=False)] = np.abs(rng.standard_normal(3))
+    return torch.from_numpy(codes @ atoms), atoms
+
+
+@pytest.mark.parametrize("codes", ["nonnegative", "signed"])
+@pytest.mark.parametrize("atoms", ["signed", "nonnegative"])
+@pytest.mark.parametrize("solver", ["auto", "fista"])
+def test_objective_never_rises_at_one_penalty_and_atoms_keep_unit_norm(codes, atoms, solver):
+    x, _ = planted(n_samples=200)
+    start = torch.from_numpy(np.abs(random_dictionary(16, 12, random_state=1)))
+    learner = Learner(x, start, Settings(codes=codes, atoms=atoms, solver=solver))
+    values = [learner.step(0.2, code_tol=1e-8) for _ in range(25)]
+    assert (np.diff(values) <= 1e-12).all()
+    assert values[-1] < 0.9 * values[1]
+    torch.testing.assert_close(learner.dictionary.norm(dim=1), torch.ones(16, dtype=x.dtype))
+    if codes == "nonnegative":
+        assert bool((learner.codes >= 0).all())
+    else:
+        assert bool((learner.codes < 0).any())
+    assert bool((learner.dictionary >= 0).all()) == (atoms == "nonnegative")
+
+
+def test_each_atom_moves_to_the_best_place_on_the_sphere():
+    x, _ = planted(n_samples=100)
+    learner = Learner(x, torch.from_numpy(random_dictionary(3, 12, random_state=0)), Settings(offset=False))
+    learner.infer(0.1)
+    codes, before = learner.codes.clone(), learner.dictionary.clone()
+    learner.step(0.1)
+    # The last atom was updated after all others, so no other direction is better for it.
+    best = objective(x, learner.dictionary, codes, 0.1).sum()
+    assert best < objective(x, before, codes, 0.1).sum()
+    for other in random_dictionary(200, 12, random_state=2):
+        trial = learner.dictionary.clone()
+        trial[2] = 0.9 * trial[2] + 0.1 * torch.from_numpy(other)
+        trial[2] /= trial[2].norm()
+        assert objective(x, trial, codes, 0.1).sum() >= best
+
+
+def test_compiled_and_torch_loops_agree():
+    x, _ = planted(n_samples=150)
+    start = torch.from_numpy(random_dictionary(16, 12, random_state=1))
+    found = []
+    for solver in ("auto", "fista"):
+        learner = Learner(x, start, Settings(solver=solver))
+        for _ in range(5):
+            learner.step(0.2, code_tol=1e-11)
+        found.append(learner)
+    torch.testing.assert_close(found[0].dictionary, found[1].dictionary, atol=1e-4, rtol=0)
+    torch.testing.assert_close(found[0].offset, found[1].offset, atol=1e-4, rtol=0)
+
+
+def test_planted_atoms_come_back_without_truth_and_a_rotated_truth_does_not_match():
+    x, atoms = planted()
+    path = choose_penalty(x, 16, Settings(), random_state=0)
+    found = fit(x, 16, path.penalty, Settings(), n_restarts=4, random_state=0)
+    assert found.converged
+    learned = found.learner.dictionary.numpy()
+    assert recovery(learned, atoms).min() > 0.95
+    assert recovery(learned, atoms[:, ::-1]).mean() < 0.75
+    np.testing.assert_allclose(found.learner.offset.numpy(), 0.3, atol=0.25)
+
+
+def test_replacement_frees_starts_that_are_stuck():
+    x, atoms = half_normal_world(0)
+    missing = {0: 0, 3: 0}
+    for seed in range(4):
+        learners = {
+            patience: fit(x, 16, 0.1, Settings(patience=patience), random_state=seed).learner for patience in missing
+        }
+        assert learners[3].objective <= learners[0].objective * (1 + 1e-6)
+        for patience, learner in learners.items():
+            missing[patience] += int((recovery(learner.dictionary.numpy(), atoms) < 0.9).sum())
+    assert missing[3] < missing[0]
+
+
+def test_replacement_that_does_not_pay_leaves_everything_as_it_was():
+    x, atoms = planted()
+    learner = Learner(x, torch.from_numpy(atoms.copy()), Settings())
+    for _ in range(30):
+        learner.step(0.15)
+    before = learner.state()
+    assert not learner.replace(0.15, 2, np.random.RandomState(0))
+    for name, value in learner.state().items():
+        np.testing.assert_array_equal(value, before[name])
+
+
+def test_restarts_keep_the_lowest_objective_and_history_falls():
+    x, _ = half_normal_world(0)
+    steps = []
+    settings = Settings(patience=0)
+    best = fit(x, 16, 0.15, settings, n_restarts=4, random_state=1, on_step=steps.append)
+    last = {}
+    for step in steps:
+        if step["stage"] == "settle":
+            last.setdefault(step["restart"], []).append(step["objective"])
+    assert len(last) > 1
+    assert best.learner.objective <= min(values[-1] for values in last.values()) + 1e-6
+    settled = [step["objective"] for step in best.history if step["penalty"] == 0.15]
+    assert (np.diff(settled) <= 1e-9).all()
+    assert {step["restart"] for step in best.history} == {best.history[0]["restart"]}
+
+
+def test_the_published_setting_is_solved():
+    x, atoms = half_normal_world(0)
+    path = choose_penalty(x, 16, Settings(), random_state=0)
+    found = fit(x, 16, path.penalty, Settings(), n_restarts=10, random_state=0)
+    cosine = recovery(found.learner.dictionary.numpy(), atoms)
+    chance = recovery(random_dictionary(16, 8, random_state=5), atoms)
+    assert cosine.mean() > 0.99
+    assert chance.mean() < 0.72
+
+
+def test_scale_changes_nothing_but_the_scale():
+    x, _ = planted(n_samples=200)
+    small, large = (
+        fit(scale * x, 8, scale * 0.2, Settings(), n_restarts=2, random_state=0).learner for scale in (1, 1024)
+    )
+    torch.testing.assert_close(small.dictionary, large.dictionary)
+    torch.testing.assert_close(1024 * small.codes, large.codes)
+    assert reference_penalty(1024 * x, 8) == pytest.approx(1024 * reference_penalty(x, 8))
+    paths = [choose_penalty(scale * x, 8, Settings(), random_state=0) for scale in (1, 1024)]
+    assert paths[1].penalty == pytest.approx(1024 * paths[0].penalty)
+
+
+def test_noisier_data_get_a_higher_penalty():
+    quiet, loud = (choose_penalty(planted(noise=noise)[0], 16, Settings(), random_state=0) for noise in (0.02, 0.4))
+    assert loud.penalty > 2 * quiet.penalty
+    best = loud.error.argmin()
+    chosen = int(np.flatnonzero(loud.penalties == loud.penalty)[0])
+    assert loud.error[chosen] <= loud.error[best] + loud.standard_error[best]
+    assert chosen == 0 or loud.error[chosen - 1] > loud.error[best] + loud.standard_error[best]
+
+
+def test_same_random_state_same_result_and_state_round_trip():
+    x, _ = planted(n_samples=200)
+    one, two = (fit(x, 8, 0.2, Settings(), n_restarts=2, random_state=3).learner for _ in range(2))
+    assert torch.equal(one.dictionary, two.dictionary)
+    state = one.state()
+    again = Learner.from_state(state, x, Settings())
+    assert again.step(0.2) == one.step(0.2)
+    assert torch.equal(again.dictionary, one.dictionary)
+    assert not np.array_equal(state["dictionary"], one.dictionary.numpy())  # a copy, not a view
+
+
+def test_samples_that_cannot_be_learned_from_are_refused():
+    with pytest.raises(InputError, match="all alike: nothing varies"):
+        reference_penalty(torch.ones((20, 3), dtype=torch.float64), 2)
+    with pytest.raises(InputError, match=r"needs at least 10; x has 9 samples\. Give a penalty"):
+        choose_penalty(planted(n_samples=9)[0], 2, Settings())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_larger_published_law_is_solved(seed):
+    """arXiv 2603.28744: 100 atoms, 47 units, 10 active, 2,500 samples; latent 0 in every other sample."""
+    rng = np.random.default_rng(seed)
+    atoms = random_dictionary(100, 47, random_state=seed)
+    codes = np.zeros((2500, 100))
+    for i, row in enumerate(codes):
+        half = i % 2 == 0
+        others = 1 + rng.choice(49 if half else 99, 9 if half else 10, replace=False)
+        row[others] = rng.random(len(others))
+        row[0] = rng.random() if half else 0
+    x = torch.from_numpy(codes @ atoms)
+    path = choose_penalty(x, 100, Settings(), random_state=0)
+    found = fit(x, 100, path.penalty, Settings(), n_restarts=2, random_state=0)
+    cosine = recovery(found.learner.dictionary.numpy(), atoms)
+    assert cosine.mean() > 0.97
+    assert recovery(random_dictionary(100, 47, random_state=9), atoms).mean() < 0.42
+
+
+@pytest.mark.gpu
+def test_cuda_finds_what_the_cpu_finds():
+    x, atoms = planted()
+    learner = fit(x.float().cuda(), 16, 0.15, Settings(), n_restarts=2, random_state=0).learner
+    assert learner.dictionary.is_cuda
+    assert recovery(learner.dictionary.cpu().numpy(), atoms).min() > 0.95

@@ -1,0 +1,289 @@
+"""The estimator keeps scikit-learn's contract, gives back the kind it was given, and says what it cannot do."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from sklearn.base import clone
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from neurosparse import population
+from neurosparse.backend.baselines import random_dictionary
+from neurosparse.errors import ConvergenceWarning, DataWarning, EvidenceWarning, InputError
+from neurosparse.sparse_coding import DictionaryLearning, certify_codes, dictionary_recovery, sparse_encode
+
+N_UNITS, N_ATOMS = 12, 14
+
+
+def planted(n_samples=400, seed=0):
+    rng = np.random.default_rng(seed)
+    codes = rng.uniform(0.5, 1.5, (n_samples, N_ATOMS)) * (rng.random((n_samples, N_ATOMS)) < 0.12)
+    atoms = random_dictionary(N_ATOMS, N_UNITS, random_state=seed)
+    return codes @ atoms + 0.05 * rng.standard_normal((n_samples, N_UNITS)), atoms
+
+
+def as_population(x, trials=None):
+    units = [f"u{unit}" for unit in range(x.shape[1])]
+    if trials is None:
+        return population.from_arrays(x, dims=("stimulus", "unit"), unit=units, stimulus=np.arange(len(x)))
+    return population.from_arrays(
+        x.reshape(trials, -1, x.shape[1]), dims=("trial", "time", "unit"), unit=units, bin_width=0.1
+    )
+
+
+def quiet(learner, x):
+    """Fit without the warnings that these small worlds earn."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", EvidenceWarning)
+        return learner.fit(x)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    x, atoms = planted()
+    learner = quiet(DictionaryLearning(N_ATOMS, random_state=0), as_population(x))
+    return learner, as_population(x), atoms
+
+
+@parametrize_with_checks([DictionaryLearning(2, n_restarts=2, random_state=0)])
+@pytest.mark.filterwarnings("ignore::neurosparse.errors.NeurosparseWarning")
+def test_scikit_learn_contract(estimator, check):
+    check(estimator)
+
+
+def test_defaults_find_the_planted_atoms_from_a_population(fitted):
+    learner, x, atoms = fitted
+    found = dictionary_recovery(learner.dictionary_, atoms, x=x)
+    assert float(found.cosine.min()) > 0.95
+    assert float(found.share_above_90) == 1
+    assert float(found.corrected) > 0.9
+    assert set(found.control.values) == {"isotropic", "covariance_matched"}
+    assert float(found.chance.max()) < 0.75
+    control = dictionary_recovery(learner.dictionary_, random_dictionary(N_ATOMS, N_UNITS, random_state=9), x=x)
+    assert abs(float(control.corrected)) < 0.2
+
+
+def test_what_is_fitted(fitted):
+    learner, x, _ = fitted
+    assert learner.dictionary_.dims == ("atom", "unit")
+    np.testing.assert_array_equal(learner.dictionary_["unit"], x["unit"])
+    np.testing.assert_allclose(np.linalg.norm(learner.dictionary_.values, axis=1), 1, rtol=1e-12)
+    assert learner.offset_.dims == ("unit",)
+    assert (np.diff(learner.utility_) <= 0).all()
+    codes = learner.transform(x)
+    np.testing.assert_allclose(learner.usage_, (codes > 0).mean("stimulus"), atol=0.01)
+    np.testing.assert_allclose(learner.utility_, 0.5 * (codes**2).mean("stimulus"), rtol=1e-2)
+    final = [step["objective"] for step in learner.history_ if step["penalty"] == learner.penalty_]
+    assert (np.diff(final) <= 1e-9).all()
+    assert learner.n_iter_ == len(learner.history_)
+    assert learner.penalty_ in learner.penalty_path_["penalty"]
+    certificate = certify_codes(x, learner.dictionary_, codes, penalty=learner.penalty_, offset=learner.offset_)
+    assert float(certificate.gap.max()) <= 1e-6
+    assert float(certificate.kkt.max()) < 1e-3
+    assert float(certificate.objective.mean()) == pytest.approx(learner.objective_, rel=1e-4)
+
+
+def test_each_kind_comes_back_and_the_numbers_are_the_same(fitted):
+    learner, x, _ = fitted
+    codes = learner.transform(x)
+    assert codes.dims == ("stimulus", "atom")
+    np.testing.assert_array_equal(codes["stimulus"], x["stimulus"])
+    assert population.provenance(codes)["steps"][-1]["step"] == "sparse codes"
+    np.testing.assert_allclose(learner.transform(x.values), codes.values)
+    tensor = learner.transform(torch.as_tensor(x.values))
+    assert isinstance(tensor, torch.Tensor)
+    np.testing.assert_allclose(tensor.numpy(), codes.values)
+    back = learner.inverse_transform(codes)
+    assert back.dims == ("stimulus", "unit")
+    np.testing.assert_array_equal(back["unit"], x["unit"])
+    by_hand = codes.values @ learner.dictionary_.values + learner.offset_.values
+    np.testing.assert_allclose(back.values, by_hand)
+    np.testing.assert_allclose(learner.inverse_transform(codes.values), by_hand)
+    assert float(((back - x) ** 2).mean()) < 0.1 * float(x.var())
+
+
+def test_trials_by_time_are_samples_like_any_other(fitted):
+    learner, x, _ = fitted
+    codes = learner.transform(as_population(x.values, trials=20))
+    assert codes.dims == ("trial", "time", "atom")
+    np.testing.assert_allclose(codes.values.reshape(-1, N_ATOMS), learner.transform(x.values))
+
+
+def test_fitting_arrays_tensors_and_populations_is_one_thing(fitted):
+    learner, x, _ = fitted
+    settings = clone(learner).set_params(penalty=learner.penalty_, n_restarts=1)
+    plain, tensor, labelled = (quiet(clone(settings), kind) for kind in (x.values, torch.as_tensor(x.values), x))
+    assert isinstance(plain.dictionary_, np.ndarray)
+    assert isinstance(tensor.dictionary_, torch.Tensor)
+    np.testing.assert_array_equal(plain.dictionary_, tensor.dictionary_.numpy())
+    np.testing.assert_array_equal(plain.dictionary_, labelled.dictionary_.values)
+
+
+def test_permuted_units_give_permuted_atoms(fitted):
+    learner, x, _ = fitted
+    order = np.random.default_rng(0).permutation(N_UNITS)
+    other = quiet(clone(learner), x[:, order])
+    found = dictionary_recovery(other.dictionary_.values, learner.dictionary_.values[:, order])
+    assert float(found.cosine.min()) > 0.99
+
+
+def test_score_foretells_held_out_entries_and_falls_for_noise(fitted):
+    learner, _, _ = fitted
+    fresh = planted(seed=0, n_samples=800)[0][400:]
+    assert learner.score(fresh) > 0.6
+    noise = np.random.default_rng(1).standard_normal((200, N_UNITS))
+    assert learner.score(noise) < 0.05
+    assert isinstance(learner.score(fresh), float)
+
+
+def test_signed_codes_and_nonnegative_atoms():
+    x, _ = planted(200)
+    learner = quiet(
+        DictionaryLearning(6, codes="signed", atoms="nonnegative", penalty=0.2, n_restarts=2, random_state=0), x
+    )
+    assert learner.dictionary_.min() >= 0
+    assert learner.transform(x).min() < 0
+    bare = quiet(DictionaryLearning(6, offset=False, penalty=0.2, n_restarts=1, random_state=0), x)
+    assert not bare.offset_.any()
+    assert learner.offset_.any()
+
+
+def test_superfluous_atoms_come_last(fitted):
+    _, x, atoms = fitted
+    large = quiet(DictionaryLearning(N_ATOMS + 4, random_state=0), x)
+    assert float(dictionary_recovery(large.dictionary_, atoms).cosine.min()) > 0.9
+    assert float(dictionary_recovery(large.dictionary_[:N_ATOMS], atoms).cosine.min()) > 0.9
+    assert large.utility_[N_ATOMS:].max() < 0.5 * large.utility_[:N_ATOMS].min()
+
+
+def test_samples_with_nan_are_left_out_on_request(fitted):
+    learner, x, _ = fitted
+    holey = x.copy()
+    holey[5, 2] = np.nan
+    with pytest.raises(InputError, match="NaN"):
+        learner.transform(holey)
+    dropping = clone(learner).set_params(nan="drop", penalty=0.2, n_restarts=1)
+    with pytest.warns(DataWarning, match="left out"):
+        quiet(dropping, holey)
+    with pytest.warns(DataWarning, match="left out"):
+        codes = dropping.transform(holey)
+    assert bool(codes[5].isnull().all())
+    assert int(codes.isnull().sum()) == N_ATOMS
+    with pytest.raises(ValueError, match="NaN"):
+        learner.transform(holey.values)
+
+
+@pytest.mark.parametrize(
+    ("settings", "n_samples", "message"),
+    [
+        ({"n_atoms": 0}, 50, "n_atoms must be a whole number of at least 1; got 0"),
+        ({"n_atoms": 51}, 50, r"n_atoms = 51 exceeds n_samples = 50.*at most 1 atoms"),
+        ({"atoms": "positive"}, 50, "atoms must be"),
+        ({"codes": "positive"}, 50, "codes must be"),
+        ({"n_restarts": 0}, 50, "n_restarts must be"),
+        ({"penalty": -1.0}, 50, "penalty must be 'auto' or a number above 0"),
+        ({"penalty": "best"}, 50, "penalty must be 'auto' or a number above 0"),
+        ({}, 1, "at least 2, got 1 sample"),
+        ({}, 9, "Give a penalty"),
+    ],
+)
+def test_what_cannot_be_fitted_is_said(settings, n_samples, message):
+    learner = DictionaryLearning(**({"n_atoms": 1} | settings))
+    with pytest.raises(InputError, match=message):
+        learner.fit(planted(n_samples)[0])
+
+
+def test_units_that_changed_place_are_refused(fitted):
+    learner, x, _ = fitted
+    swapped = x[:, [1, 0, *range(2, N_UNITS)]]
+    with pytest.raises(InputError, match="differ in 2 of 12 unit labels, first at position 0: u1 against u0"):
+        learner.transform(swapped)
+    with pytest.raises(InputError, match="X has 5 units, but this dictionary was learned over 12"):
+        learner.transform(x[:, :5])
+    with pytest.raises(InputError, match="codes need the dictionary's 14 atoms; got 3"):
+        learner.inverse_transform(np.ones((4, 3)))
+    with pytest.raises(InputError, match="the dictionary|dictionary and|differ"):
+        sparse_encode(swapped, learner.dictionary_, penalty=0.1)
+    with pytest.raises(InputError, match="all alike"):
+        DictionaryLearning(2, penalty="auto").fit(np.ones((20, 3)))
+
+
+def test_weak_evidence_is_said_once_with_its_reasons():
+    rng = np.random.default_rng(0)
+    x = np.column_stack([rng.exponential(size=(60, 3)), rng.standard_normal((60, 1)) * 1e-3])
+    with pytest.warns(EvidenceWarning) as caught:
+        DictionaryLearning(5, penalty=0.05, random_state=0, n_restarts=1).fit(x)
+    text = str(caught[0].message)
+    assert len(caught) == 1
+    for part in ("active samples an atom", "5 atoms exceed 4 units", "are a single unit", "surrogate_test"):
+        assert part in text
+
+
+def test_good_evidence_is_silent_and_constant_units_are_named():
+    x, _ = planted(1500)
+    learner = DictionaryLearning(10, penalty=0.3, n_restarts=1, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", EvidenceWarning)
+        learner.fit(x)
+    still = as_population(np.column_stack([x[:, :11], np.full(len(x), 2.0)]))
+    with pytest.warns(DataWarning, match="1 of 12 units are constant and tell nothing: u11"):
+        learner.fit(still)
+    assert np.isfinite(learner.dictionary_.values).all()
+
+
+def test_stopping_early_is_said():
+    x, _ = planted(200)
+    with pytest.warns(ConvergenceWarning, match="max_iter = 2"):
+        quiet(DictionaryLearning(6, penalty=0.1, max_iter=2, tol=1e-12, n_restarts=1, random_state=0), x)
+    with pytest.warns(ConvergenceWarning, match="of 200 samples stopped after 1 steps"):
+        sparse_encode(x, random_dictionary(30, N_UNITS, random_state=0), penalty=0.01, max_iter=1)
+
+
+def test_progress_is_shown_on_request(capsys):
+    quiet(DictionaryLearning(3, penalty=0.3, n_restarts=1, progress=True, random_state=0), planted(100)[0])
+    assert "dictionary" in capsys.readouterr().err
+
+
+def test_codes_of_a_given_dictionary(fitted):
+    learner, x, _ = fitted
+    codes = sparse_encode(x, learner.dictionary_, penalty=0.2, offset=learner.offset_, tol=1e-8)
+    assert codes.dims == ("stimulus", "atom")
+    assert codes.attrs["quantity"] == "sparse code"
+    plain = sparse_encode(x.values, learner.dictionary_.values, penalty=0.2, offset=learner.offset_.values, tol=1e-8)
+    np.testing.assert_allclose(codes.values, plain)
+    good = certify_codes(x, learner.dictionary_, codes, penalty=0.2, offset=learner.offset_)
+    assert float(good.gap.max()) <= 1e-8
+    bad = certify_codes(x, learner.dictionary_, codes + 0.1, penalty=0.2, offset=learner.offset_)
+    assert float(bad.gap.min()) > 1e-3
+    assert float(bad.kkt.min()) > 0.1
+    negative = certify_codes(x, learner.dictionary_, 0 * codes - 0.1, penalty=0.2)
+    assert float(negative.kkt.max()) >= 0.5
+
+
+@pytest.mark.parametrize(
+    ("dictionary", "message"),
+    [
+        (np.ones(12), r"shape \(atom, unit\)"),
+        (np.full((3, 12), np.nan), "finite"),
+        (np.ones((3, 11)), "the same units"),
+        (xr.DataArray(np.ones((12, 3)), dims=("unit", "atom")), r"dims \(atom, unit\)"),
+    ],
+)
+def test_dictionaries_that_do_not_fit_are_refused(dictionary, message):
+    with pytest.raises(InputError, match=message):
+        sparse_encode(planted(20)[0], dictionary, penalty=0.1)
+    with pytest.raises(InputError, match="z needs shape"):
+        certify_codes(planted(20)[0], np.ones((3, 12)), np.ones((20, 4)), penalty=0.1)
+
+
+@pytest.mark.gpu
+def test_cuda_fits_and_encodes():
+    x, atoms = planted()
+    learner = quiet(DictionaryLearning(N_ATOMS, random_state=0, device="cuda"), x)
+    assert float(dictionary_recovery(learner.dictionary_, atoms).cosine.min()) > 0.9
+    here = clone(learner).set_params(device="cpu", penalty=learner.penalty_)
+    assert quiet(here, x).objective_ == pytest.approx(learner.objective_, rel=1e-2)
