@@ -10,8 +10,8 @@ import numpy as np
 # Two times of float64 arithmetic that should be equal differ by less than this many seconds, or a few of their last
 # binary digits where they are larger than days.
 SLACK_S = 1e-9
-# An edge this near a sample, in samples, is meant to stand on it.
-SNAP = 0.01
+# An edge this near a sample, in samples, is meant to stand on it: files round times to the microsecond.
+SNAP = 0.05
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Clock:
         return times if self.rate is None else np.rint(times * self.rate)
 
     def edges(self, times: np.ndarray) -> np.ndarray:
-        """Edges in this clock; those within a hundredth of a sample are put on it."""
+        """Edges in this clock; those that nearly stand on a sample are put on it."""
         if self.rate is None:
             return np.asarray(times, dtype=np.float64)
         samples = np.asarray(times, dtype=np.float64) * self.rate

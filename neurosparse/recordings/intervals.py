@@ -190,7 +190,7 @@ def trial_coords(
     if stimulus is not None:
         own["stimulus"] = _stimulus_column(table, stimulus)
         report.choose(stimulus=stimulus)
-    elif "stimulus" in columns:
+    if stimulus in (None, "stimulus") and "stimulus" in columns:
         own["stimulus"] = columns.pop("stimulus")
     ids = table.ids if len(np.unique(table.ids)) == table.n_rows else np.arange(table.n_rows)
     coords: dict[str, np.ndarray] = {"trial": ids, **own, **name_coords(columns, table.name, report, taken)}

@@ -19,6 +19,8 @@ from neurosparse.recordings.tables import Table
 from neurosparse.recordings.trains import Trains, choose_units, read_trains, session_span
 
 Span = tuple[float, float] | None
+# Bytes of counts that a span nobody asked for may take: a single wrong time stamp makes a session of years.
+LARGEST = 2**34
 
 
 def load_spikes(
@@ -166,11 +168,11 @@ def running_counts(
         last = trains.extent()
         if last is not None and last[1] >= start + n_bins * bin_width - 1e-9:
             n_bins += 1  # a last spike on an edge belongs to the bin that starts there
-    if n_bins > 2**31:
-        raise InputError(
-            f"the session spans {stop - start:g} s, {n_bins} bins of {bin_width:g} s. "
-            "Give window=(start, stop) in seconds of the recording, or wider bins."
-        )
+        if 2 * n_bins * max(len(trains.times), 4) > LARGEST:
+            raise InputError(
+                f"the session spans {stop - start:g} s by what the file holds: {n_bins} bins of {bin_width:g} s for "
+                f"{len(trains.times)} units. Give window=(start, stop) in seconds of the recording, or wider bins."
+            )
     counts = count_bins(trains.times, np.array([start]), bin_width, n_bins, clock)
     edges = start + np.arange(n_bins + 1) * bin_width
     counts = _mask(counts, trains.observed, edges[None, :-1], edges[None, 1:], None, report)

@@ -68,8 +68,9 @@ class Column:
         FileError
             If they decrease or pass the end of the values.
         """
-        ends = np.asarray(self.ends[-1][:]).astype(np.int64)
-        bounds = np.concatenate([np.zeros(1, np.int64), ends])
+        ends = np.asarray(self.ends[-1][:])
+        bounds = np.zeros(len(ends) + 1, np.int64)
+        bounds[1:] = ends
         n_values = self.shape[0]
         if (np.diff(bounds) < 0).any() or bounds[-1] > n_values:
             raise FileError(

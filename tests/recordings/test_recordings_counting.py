@@ -61,6 +61,15 @@ def test_rounded_spike_times_are_whole_samples_where_the_rate_is_known():
     assert by_seconds.sum() == 0
 
 
+def test_rounded_edges_are_whole_samples_where_the_rate_is_known():
+    """A trial begins with sample 2 of 30 kHz, stored as 0.000067: a spike of that sample is in it."""
+    train = np.array([2 / 30000])
+    clock = Clock.of([train], 30000.0)
+    assert count_bins([train], np.array([0.000067]), 1 / 30000, 1, clock).sum() == 1
+    assert count_windows([train], np.array([0.000067]), np.array([0.0001]), clock).sum() == 1
+    assert count_bins([train], np.array([2.5 / 30000]), 1 / 30000, 1, clock).sum() == 0
+
+
 def test_times_of_the_year_keep_their_bins():
     """Seconds since 1970 have a float64 step of 2e-7 s; the slack grows with them."""
     train = 1.7e9 + np.arange(100) * 0.1

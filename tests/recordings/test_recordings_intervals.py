@@ -60,7 +60,10 @@ def test_a_column_called_stimulus_serves_unless_another_is_named(write_nwb):
     with open_nwb(path) as recording:
         own = recording.spikes(align="trials", reduce="sum")
         other = recording.spikes(align="trials", reduce="sum", stimulus="image")
+        named = recording.spikes(align="trials", reduce="sum", stimulus="stimulus")
     assert own["stimulus"].values.tolist() == ["x", "y"]
+    assert named["stimulus"].values.tolist() == ["x", "y"]
+    assert set(named.coords) == set(own.coords)
     assert other["stimulus"].values.tolist() == [7, 8]
     assert other["trials_stimulus"].values.tolist() == ["x", "y"]
 

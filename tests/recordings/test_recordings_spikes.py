@@ -5,10 +5,10 @@ import warnings
 import numpy as np
 import pynwb
 import pytest
-from nwb_parts import rois, series, trials, units
+from nwb_parts import replace, rois, series, trials, units
 
 from neurosparse import open_nwb, population
-from neurosparse.errors import DataWarning, InputError, MissingError
+from neurosparse.errors import DataWarning, FileError, InputError, MissingError
 
 
 @pytest.fixture
@@ -135,6 +135,14 @@ def test_the_index_may_not_wrap_round(write_nwb):
         assert stored.dtype.itemsize < 8, "the quirk is there"
     with open_nwb(path) as recording:
         np.testing.assert_array_equal(recording.spikes(bin_width=0.1).sum("time"), sizes)
+
+
+def test_an_index_that_falls_or_passes_the_end_is_refused(write_nwb):
+    path = write_nwb(units([[0.1, 0.2], [0.3], [0.4]]))
+    for ends in ([2, 1, 4], [2, 3, 5]):
+        replace(path, "units/spike_times_index", np.array(ends, np.uint8))
+        with open_nwb(path) as recording, pytest.raises(FileError, match="index of column 'spike_times' does not fit"):
+            recording.spikes(bin_width=1.0)
 
 
 def test_unsorted_spikes_are_sorted_and_named(write_nwb):
@@ -351,7 +359,7 @@ def test_counts_agree_with_pynwbs_own_reading(write_nwb):
         ({"bin_width": 1.0, "units": []}, InputError, "asks for none of the 1 units"),
         ({"bin_width": 1.0, "units": "snr > 2"}, MissingError, "'snr' is no coord"),
         ({"bin_width": 1.0, "units": "unit_id > 5"}, InputError, "keeps none of 1 units"),
-        ({"bin_width": 1e-12}, InputError, "Give window=|the session spans"),
+        ({"bin_width": 1e-12}, InputError, "the session spans 5 s by what the file holds: .* Give window="),
         ({"bin_width": 1.0, "table": "units2"}, MissingError, "no units table 'units2'.*'units'"),
     ],
 )
