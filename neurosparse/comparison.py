@@ -123,6 +123,7 @@ def compare(
     difference in stability or interpretability may be due to that alone.
     """
     names = _names(representations, reference, stimuli, stimulus_similarity)
+    _check_same_stimuli({name: representations[name] for name in names}, stimuli)
     effort = effort or Effort()
     step = on_step or (lambda stage: None)
     if groups is None and stimuli is not None:
@@ -208,6 +209,32 @@ def _names(representations: Mapping[str, xr.DataArray], reference: str | None, *
             "features are interpretable; got neither."
         )
     return [reference, *(name for name in names if name != reference)]
+
+
+def _check_same_stimuli(representations: Mapping[str, xr.DataArray], stimuli: xr.DataArray | None) -> None:
+    """Every representation saw what the reference saw: found out before anything is computed."""
+    (reference, first), *others = representations.items()
+    shown = pd.Index(first["stimulus"].values).unique()
+    for name, other in others:
+        seen = pd.Index(other["stimulus"].values).unique()
+        missing, more = shown.difference(seen), seen.difference(shown)
+        if len(missing) or len(more):
+            which = (
+                f"first {missing.tolist()[0]!r}"
+                if len(missing)
+                else f"first {more.tolist()[0]!r}, which only {name} has"
+            )
+            raise InputError(
+                f"{name} and {reference} must have seen the same stimuli; {len(missing)} of {reference}'s {len(shown)} "
+                f"are missing from {name} and {len(more)} are new in it ({which}). Select the shared ones first."
+            )
+    if stimuli is not None:
+        pictured = pd.Index(stimuli["stimulus"].values)
+        missing = shown.difference(pictured)
+        if len(missing):
+            raise InputError(
+                f"stimuli lacks {len(missing)} of the {len(shown)} stimuli shown, first {missing.tolist()[0]!r}."
+            )
 
 
 @contextmanager

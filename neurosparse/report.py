@@ -63,7 +63,7 @@ def write_report(
     for heading, figure in figures.items():
         parts += [f"<h2>{html.escape(heading)}</h2>", f'<img alt="{html.escape(heading)}" src="{_embedded(figure)}">']
     for heading, table in tables.items():
-        shown = table.to_html(float_format="{:.3g}".format, na_rep="&ndash;", border=0, escape=True)
+        shown = table.to_html(float_format="{:.3g}".format, na_rep="–", border=0, escape=True)
         parts += [f"<h2>{html.escape(heading)}</h2>", f'<div class="wide">{shown}</div>']
     parts += ["<h2>Settings</h2>", f"<pre>{html.escape(settings)}</pre>"]
     with write_whole(path) as temporary:

@@ -154,7 +154,7 @@ def load_responses(study: Study) -> tuple[xr.DataArray, xr.DataArray]:
     if len(unknown):
         raise InputError(
             f"column {stimulus!r} of {intervals!r} names {len(unknown)} stimuli that {images!r} does not hold, first "
-            f"{unknown[0]!r}; its images are numbered 0 to {stimuli.sizes['stimulus'] - 1}. "
+            f"{unknown[0].item()!r}; its images are numbered 0 to {stimuli.sizes['stimulus'] - 1}. "
             "Choose another column with --stimulus."
         )
     return trials, stimuli.sel(stimulus=shown)

@@ -164,5 +164,10 @@ def test_asking_wrongly_says_what_to_do() -> None:
         compare({"a": recording, "b": relative})
     with pytest.raises(InputError, match="trials without a coord 'stimulus'"):
         compare({"a": recording.drop_vars("stimulus"), "b": relative}, stimulus_similarity=known["latents"])
-    with pytest.raises(InputError, match="stimul"):
+    with pytest.raises(InputError, match=r"5 of a's 120 are missing from b and 0 are new in it \(first 0\)"):
         compare({"a": recording, "b": relative.isel(stimulus=slice(5, None))}, stimulus_similarity=known["latents"])
+    images = xr.DataArray(
+        np.zeros((9, 2, 2, 1), np.uint8), {"stimulus": np.arange(9)}, ("stimulus", "row", "column", "channel")
+    )
+    with pytest.raises(InputError, match="stimuli lacks 111 of the 120 stimuli shown, first 9"):
+        compare({"a": recording, "b": relative}, stimuli=images)

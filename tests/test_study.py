@@ -1,0 +1,166 @@
+"""A whole comparison from a file to a folder, and what is said when the file leaves a choice open."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from neurosparse.cli import main
+from neurosparse.errors import FileError, InputError
+from neurosparse.recordings.write import write_recording
+from neurosparse.study import Study, load_responses, read_study, run_study
+
+N_IMAGES, N_UNITS, N_REPEATS = 60, 6, 3
+
+
+@pytest.fixture(scope="session")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six units that count how bright and red an image is; both `image` and `repeat` could number the images."""
+    rng = np.random.default_rng(0)
+    brightness = rng.uniform(0.2, 1, (N_IMAGES, 1, 1, 3))
+    images = (255 * brightness * rng.uniform(0, 1, (N_IMAGES, 16, 16, 3))).astype(np.uint8)
+    rates = 8 + 20 * brightness[:, 0, 0] @ rng.uniform(0, 1, (3, N_UNITS))
+    shown = np.concatenate([rng.permutation(N_IMAGES) for _ in range(N_REPEATS)])
+    start = np.arange(len(shown)) * 1.0
+    counts = rng.poisson(rates[shown])
+    spikes = [
+        np.sort(np.concatenate([t + rng.uniform(0, 0.5, n) for t, n in zip(start, unit, strict=True)]))
+        for unit in counts.T
+    ]
+    trials = pd.DataFrame(
+        {
+            "start_time": start,
+            "stop_time": start + 0.5,
+            "image": shown,
+            "repeat": np.arange(len(shown)) // N_IMAGES,
+            "tone": "none",
+        }
+    )
+    path = tmp_path_factory.mktemp("study") / "bright.nwb"
+    return write_recording(path, spike_times=spikes, intervals=trials, images=images)
+
+
+@pytest.fixture(scope="session")
+def study(recording: Path) -> Study:
+    return Study(
+        str(recording),
+        stimulus="image",
+        layers=["_conv_stem", "_blocks.0"],
+        pool=1,
+        random_networks=1,
+        n_atoms=2,
+        n_permutations=19,
+        n_surrogates=5,
+        n_bootstraps=50,
+        n_folds=3,
+    )
+
+
+@pytest.fixture(scope="session")
+def folder(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("study") / "results"
+    run_study(study, out)
+    return out
+
+
+def test_the_folder_holds_table_result_figure_page_and_settings(folder: Path) -> None:
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "comparison.nc",
+        "comparison.png",
+        "report.html",
+        "study.toml",
+        "table.csv",
+    ]
+    rows = pd.read_csv(folder / "table.csv", index_col="representation")
+    assert rows.index.tolist() == ["recording", "_conv_stem", "_blocks.0"]
+    assert rows.loc["_conv_stem", "r"] > 0.7, "the first layer sees how bright and how red an image is"
+    assert 0.7 < rows.loc["recording", "ceiling on r"] < 1
+    with xr.open_dataset(folder / "comparison.nc", engine="h5netcdf") as result:
+        assert result["family"].values.tolist() == ["model", "pixels", "random weights 0"]
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "data:image/png;base64," in page
+    assert "http" not in page.replace("http-equiv", ""), "the page needs no other file and no network"
+    assert "r can reach" in page
+
+
+def test_the_settings_written_give_the_same_study(folder: Path, study: Study) -> None:
+    assert read_study(folder / "study.toml") == study
+
+
+def test_the_command_repeats_a_study_and_prints_what_it_found(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        main(["compare", "--study", str(folder / "study.toml"), "--layers", "_conv_stem", "--out", str(tmp_path)]) == 0
+    )
+    said = capsys.readouterr()
+    assert "_conv_stem predicts recording at r" in said.out
+    assert "random weights 0: r" in said.out
+    assert "... control: pixels" in said.err
+    again = pd.read_csv(tmp_path / "table.csv", index_col="representation")
+    first = pd.read_csv(folder / "table.csv", index_col="representation")
+    pd.testing.assert_series_equal(again.loc["_conv_stem"], first.loc["_conv_stem"])
+
+
+def test_an_open_choice_lists_the_candidates_and_the_option(
+    recording: Path, study: Study, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(InputError, match=r"image \(60 values\), repeat \(3 values\). Choose with --stimulus COLUMN"):
+        load_responses(replace(study, stimulus=None))
+    assert main(["compare", str(recording), "--out", str(tmp_path)]) == 1
+    assert "Choose with --stimulus" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_one_candidate_is_found(recording: Path, study: Study) -> None:
+    trials, stimuli = load_responses(study)
+    assert trials.dims == ("trial", "unit")
+    assert trials.shape == (N_IMAGES * N_REPEATS, N_UNITS)
+    assert stimuli.sizes["stimulus"] == N_IMAGES
+    half, _ = load_responses(replace(study, window=[0.0, 0.25]))
+    assert 0.4 < float(half.sum() / trials.sum()) < 0.6
+
+
+def test_a_file_without_what_a_comparison_needs_says_what_it_holds(tmp_path: Path, study: Study) -> None:
+    bare = write_recording(tmp_path / "bare.nwb", spike_times=[np.array([0.5, 1.0])])
+    with pytest.raises(FileError, match="holds no intervals"):
+        load_responses(replace(study, recording=str(bare)))
+    with pytest.raises(FileError, match="no_such"):
+        load_responses(replace(study, recording=str(tmp_path / "no_such.nwb")))
+
+
+def test_a_column_that_names_no_image_is_refused(tmp_path: Path, study: Study) -> None:
+    trials = pd.DataFrame({"start_time": [0.0, 1.0], "stop_time": [0.5, 1.5], "image": [0, 7]})
+    images = np.zeros((2, 4, 4, 3), np.uint8)
+    path = write_recording(tmp_path / "x.nwb", spike_times=[np.array([0.1])], intervals=trials, images=images)
+    with pytest.raises(InputError, match="names 1 stimuli that .* does not hold, first 7"):
+        load_responses(replace(study, recording=str(path)))
+    with pytest.raises(InputError, match="there is none among start_time"):
+        load_responses(replace(study, recording=str(path), stimulus=None))
+
+
+def test_settings_that_are_none_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "study.toml"
+    with pytest.raises(FileError, match="cannot read the study"):
+        read_study(path)
+    path.write_text('recording = "a.nwb"\nlayer = ["x"]\n')
+    with pytest.raises(InputError, match=r"unknown settings \['layer'\]"):
+        read_study(path)
+    path.write_text("pool = 4\n")
+    with pytest.raises(InputError, match="no setting 'recording'"):
+        read_study(path)
+
+
+def test_inspect_prints_what_the_file_holds(recording: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", str(recording)]) == 0
+    said = capsys.readouterr().out
+    assert "6 units" in said
+    assert "180 rows" in said
+    assert "60 images" in said
+    assert main(["inspect", str(recording) + ".gone"]) == 1
+    assert "neurosparse inspect:" in capsys.readouterr().err
