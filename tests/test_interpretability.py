@@ -10,8 +10,11 @@ import xarray as xr
 from scipy import stats
 
 from neurosparse import interpretability_scores, population
+from neurosparse.backend.psychophysics import cosine_similarity, vinje_gallant
 from neurosparse.errors import DataWarning, EvidenceWarning, InputError
 from neurosparse.interpretability import summary
+from neurosparse.interpretability.profiles import read_profiles
+from neurosparse.interpretability.similarity import blocks, read_judge
 from neurosparse.population import from_arrays
 
 FEW = {"n_permutations": 1, "n_bootstraps": 1}
@@ -170,6 +173,44 @@ def test_similarity_from_the_same_trials_comes_from_those_that_do_not_rank():
     assert abs(np.mean(means) - 0.5) < 3 * np.std(means) / np.sqrt(12) + 0.01
 
 
+def blocks_of(x, similarity):
+    """The blocks of three tasks, and the averages of both halves together."""
+    profiles = read_profiles(x, "raise")
+    judge = read_judge(profiles, None, similarity, "raise")
+    return list(blocks(profiles, judge, 3, np.random.default_rng(0))), 2 * population.average(x).values
+
+
+def test_one_half_of_the_trials_ranks_and_the_other_judges_by_a_similarity_from_elsewhere():
+    x = trials_of_noise(0, shared=0.5, repeats=2)
+    truth = stimuli_population(np.random.default_rng(0).standard_normal((100, 3)))
+    found, both = blocks_of(x, truth)
+    assert len(found) == 3
+    assert not np.allclose(found[0].ranking, found[1].ranking)
+    for block in found:
+        np.testing.assert_allclose(block.judging, both - block.ranking, atol=1e-12)
+        assert not np.allclose(block.judging, block.ranking)
+        np.testing.assert_allclose(block.similarity.matrix, cosine_similarity(truth.values).matrix)
+
+
+def test_one_half_of_the_trials_ranks_and_the_other_gives_the_similarity():
+    x = trials_of_noise(0, shared=0.5, repeats=2)
+    found, both = blocks_of(x.rename(unit="atom"), x)
+    for block in found:
+        np.testing.assert_array_equal(block.judging, block.ranking)
+        np.testing.assert_allclose(block.similarity.matrix, cosine_similarity(both - block.ranking).matrix, atol=1e-9)
+
+
+def test_other_units_on_other_trials_give_the_similarity():
+    x = trials_of_noise(0, shared=0.5, repeats=2)
+    found, both = blocks_of(x, None)
+    for first, second in zip(found[0::2], found[1::2], strict=True):
+        np.testing.assert_array_equal(np.sort([*first.columns, *second.columns]), np.arange(12))
+        for mine, other in ((first, second), (second, first)):
+            expected = cosine_similarity(both[:, other.columns] - other.ranking)
+            np.testing.assert_allclose(mine.similarity.matrix, expected.matrix, atol=1e-9)
+            np.testing.assert_array_equal(mine.judging, mine.ranking)
+
+
 @pytest.mark.parametrize(("noise", "where"), [(2.0, (0.6, 0.9)), (0.8, (0.95, 0.99))])
 def test_bootstrap_intervals_cover_the_score_of_fresh_stimuli(noise, where):
     scores, intervals = [], []
@@ -211,6 +252,17 @@ def test_sparse_latents_are_sparser_than_rotations_and_gaussian_noise_is_not():
     scored = interpretability_scores(gaussian, **SMALL | {"n_permutations": 99})
     for name in ("hoyer_sparseness", "kurtosis"):
         assert stats.kstest(scored[f"{name}_p"], "uniform").pvalue > 1e-3
+
+
+def test_nulls_of_rates_are_those_of_whole_rectified_rotations():
+    rng = np.random.default_rng(0)
+    z = latents(200, 12, 2, rng)
+    rotated = [np.maximum(z @ stats.ortho_group.rvs(12, random_state=rng), 0) for _ in range(60)]
+    scored = interpretability_scores(stimuli_population(z), **SMALL | {"n_permutations": 400})
+    lifetime = np.nanmean([vinje_gallant(values) for values in rotated])
+    one_sample = np.nanmean([vinje_gallant(values.T) for values in rotated])
+    assert float(scored["lifetime_sparseness_null"].mean()) == pytest.approx(lifetime, abs=0.03)
+    assert float(scored["population_sparseness_null"].mean()) == pytest.approx(one_sample, abs=0.03)
 
 
 def test_flat_poisson_counts_are_not_sparser_than_their_null_and_tuned_ones_are():

@@ -225,6 +225,23 @@ def test_a_profile_with_half_of_its_tasks_undrawn_is_nan_in_score_null_and_boots
         np.testing.assert_array_equal(np.isnan(array), [False, True])
 
 
+def test_a_profile_asked_in_fewer_than_half_of_its_blocks_is_not_scored():
+    rng = np.random.default_rng(0)
+    varying, flat, same = rng.standard_normal((100, 1)), np.ones((100, 1)), np.arange(100)
+    similarity = cosine_similarity(rng.standard_normal((100, 3)))
+    for ranked, scored in (([varying, flat, flat], False), ([varying, varying, flat], True)):
+        result = two_alternative(
+            [Block(values, values, similarity, np.array([0])) for values in ranked],
+            1,
+            Draw(n_tasks=1, n_explanations=4),
+            groups=same,
+            permuted=same[None],
+            clusters=same,
+            weights=np.ones((1, 100), dtype=np.int64),
+        )
+        assert np.isfinite([result.score, result.null[0], result.bootstrap[0]]).all() == scored
+
+
 def test_cosine_similarity_is_about_the_mean_and_leaves_a_mean_sample_without_direction():
     rng = np.random.default_rng(0)
     features = rng.standard_normal((20, 4)) + 7
