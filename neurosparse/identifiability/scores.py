@@ -92,7 +92,11 @@ def linear_identifiability(
     -----
     The ceiling on r is sqrt(reliability of the predicted averages): what a noise-free predictor reaches. The side
     without repeats has none (NaN): noise of the predictors caps it too, by an unknown amount. The ceiling on R2 is its
-    square. Intervals resample groups of the held-out predictions and hold the fitted maps fixed.
+    square.
+
+    Intervals resample groups of the held-out predictions and hold the fitted maps fixed. Measured coverage of what
+    these maps reach on new stimuli, at 120 and 300 stimuli: .90-.92 for median r, .84-.92 for median R2, which small
+    folds bias low (by .03 at 120), .89-.92 for r of a unit.
 
     Null: whole groups of equal size change places, so near-duplicates count once. For time series circular shifts, only
     where n / tau >= 50 and time has no breaks; otherwise p is NaN and the verdict is "undecidable".

@@ -8,6 +8,7 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
 
 from neurosparse.backend import linear
+from neurosparse.backend.linear import ridge, scoring
 from neurosparse.backend.resampling import block_folds, bootstrap_weights, group_folds, permutations
 from neurosparse.errors import InputError
 
@@ -53,7 +54,7 @@ def test_inner_errors_and_correlations_equal_explicit_refits(p, drift, gap):
             predicted[level, held] = x[held] @ w[k:]
             # the predictors' part is what is left of x w after the nuisance is regressed out on the training rows
             predicted[level, held] -= nuisance[held] @ np.linalg.lstsq(nuisance[train], x[train] @ w[k:], rcond=None)[0]
-    for way in (linear.inner_errors, linear._errors_from_residuals, linear._errors_from_coefficients):
+    for way in (linear.inner_errors, ridge._errors_from_residuals, ridge._errors_from_coefficients):
         np.testing.assert_allclose(way(fold, y[train]), errors, rtol=1e-8)
     choice = np.array([0, 1, 2])
     expected = np.full((len(inner), 3), np.nan)
@@ -96,22 +97,26 @@ def test_isometric_predictors_have_the_same_inner_products_in_fewer_columns():
     assert linear.isometric(x[:, :7]).shape == (20, 7)
 
 
+@pytest.mark.parametrize("drift", [0.0, 3.0])
 @pytest.mark.parametrize("p", [6, 200])
-def test_null_equals_whole_new_fits_of_permuted_targets_whatever_the_chunks(p, monkeypatch):
+def test_null_equals_whole_new_fits_of_permuted_targets_whatever_the_chunks(p, drift, monkeypatch):
     x, y = planted(90, p, 3, seed=1)
+    nuisance = np.linspace(-1, 1, 90)[:, None]
+    y += drift * nuisance
     folds, inner = nested(np.arange(90))
     orders = np.vstack([np.arange(90), permutations(90, 6, random_state=2)])
-    null = linear.cross_validated_ridge(x, y, folds, inner, rearrangements=orders).null_r
+    given = {"nuisance": nuisance if drift else None}
+    null = linear.cross_validated_ridge(x, y, folds, inner, rearrangements=orders, **given).null_r
     for order, r in zip(orders, null, strict=True):
-        again = linear.cross_validated_ridge(x, y[order], folds, inner)
+        again = linear.cross_validated_ridge(x, y[order], folds, inner, **given)
         np.testing.assert_allclose(
             r, linear.held_out_scores(again.mapped, again.baseline, y[order], again.fold)[0], atol=2e-4
         )
     assert null[0].min() > 0.3  # the identity keeps the map
     assert np.abs(null[1:]).mean() < 0.2
-    monkeypatch.setattr(linear, "CHUNK_BYTES", 1.0)
+    monkeypatch.setattr(scoring, "CHUNK_BYTES", 1.0)
     np.testing.assert_allclose(
-        linear.cross_validated_ridge(x, y, folds, inner, rearrangements=orders).null_r, null, atol=2e-5
+        linear.cross_validated_ridge(x, y, folds, inner, rearrangements=orders, **given).null_r, null, atol=2e-5
     )
 
 

@@ -1,0 +1,32 @@
+"""Linear maps scored on samples that they have not seen: ridge with its penalty chosen inside the training rows.
+
+Float arrays with samples in rows enter and arrays leave. Imports numpy, scipy and ``errors`` alone; anyone above the
+backend may import it. Symbols: n training rows, m test rows, d rank of the predictors, k unpenalised columns (the
+intercept, and drift where there is one), t targets, l penalties, g inner folds.
+"""
+
+from neurosparse.backend.linear.ridge import (
+    RidgeFold,
+    inner_correlations,
+    inner_errors,
+    isometric,
+    ridge_fold,
+    ridge_predict,
+)
+from neurosparse.backend.linear.scoring import correlations, fisher_mean, held_out_scores
+from neurosparse.backend.linear.validation import PENALTIES, RidgeScores, cross_validated_ridge
+
+__all__ = [
+    "PENALTIES",
+    "RidgeFold",
+    "RidgeScores",
+    "correlations",
+    "cross_validated_ridge",
+    "fisher_mean",
+    "held_out_scores",
+    "inner_correlations",
+    "inner_errors",
+    "isometric",
+    "ridge_fold",
+    "ridge_predict",
+]
