@@ -167,8 +167,11 @@ def interpretability_scores(
     *Query.* On planted worlds the least extreme query (Zimmermann et al.) makes mixtures of two latents score above
     the latents, since mixtures are active on more stimuli; the most extreme one (Klindt et al.) makes them fall.
 
-    Cost: O((n_permutations + n_bootstraps) x profiles x n_tasks x n_explanations); 50 units x 640 stimuli take about
-    2 s. CPU only; deterministic given `random_state`.
+    *Intervals* are cautious: on planted worlds of 640 stimuli .98 to 1.00 of the nominal 95 % intervals of `mis` and of
+    its median held the score of fresh stimuli, since a bootstrap sample offers fewer different queries.
+
+    Cost: O((n_permutations + n_bootstraps) x profiles x n_tasks x n_explanations), mostly the bootstrap; 640 stimuli
+    take 2 s with 50 units and 20 s with 1,792. CPU only; deterministic given `random_state`.
 
     References
     ----------
