@@ -67,15 +67,11 @@ class Pixels(BackendArray):
         if not self.stacked:
             images = [file[self.datasets[row]][()] for row in rows]
             return np.stack(images) if images else np.empty((0, *self.shape[1:]), self.dtype)
-        # h5py wants rising unique rows; a slice is much faster than a list of them.
-        unique, inverse = np.unique(rows, return_inverse=True)
-        if not len(unique):
+        if not len(rows):
             return np.empty((0, *self.shape[1:]), self.dtype)
-        if unique[-1] - unique[0] + 1 == len(unique):
-            images = file[self.datasets[0]][unique[0] : unique[-1] + 1]
-        else:
-            images = file[self.datasets[0]][unique]
-        return images[inverse]
+        # xarray asks for rising rows without repeats, as h5py wants them; a slice is much faster than a list.
+        run = rows[-1] - rows[0] + 1 == len(rows)
+        return file[self.datasets[0]][slice(rows[0], rows[-1] + 1) if run else rows]
 
 
 def open_stack(container: Any, path: str, file: Path, session: str) -> xr.DataArray:

@@ -148,7 +148,7 @@ def test_kind_and_name_choose(several):
 @pytest.mark.parametrize(
     "columns",
     [
-        {"iscell": [[1.0, 0.9], [0.0, 0.2], [1.0, 0.6]]},
+        {"iscell": [[1.0, 0.9], [0.0, 0.7], [1.0, 0.4]]},
         {"iscell": [True, False, True]},
         {"accepted": [1, 0, 1]},
         {"rejected": [0, 1, 0]},
@@ -163,7 +163,7 @@ def test_cells_only_keeps_the_marked_rois(write_nwb, columns):
     assert everything.sizes["unit"] == 3
     if np.ndim(next(iter(columns.values()))) == 2:
         np.testing.assert_array_equal(everything["iscell"], [True, False, True])
-        np.testing.assert_allclose(everything["iscell_probability"], [0.9, 0.2, 0.6])
+        np.testing.assert_allclose(everything["iscell_probability"], [0.9, 0.7, 0.4])
 
 
 def test_cells_only_needs_a_mark_and_a_cell(write_nwb):

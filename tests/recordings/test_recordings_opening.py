@@ -66,9 +66,10 @@ def test_nwb_that_pynwb_cannot_build(tmp_path):
         file.attrs["nwb_version"] = "2.7.0"
         file.attrs["namespace"] = "core"
         file.attrs["neurodata_type"] = "NWBFile"
-    with pytest.raises(FileError, match="pynwb cannot read .*bare.nwb: .+ The file may be damaged"):
+    with pytest.raises(FileError, match="pynwb cannot read .*bare.nwb: .+ The file may be damaged") as kept:
         open_nwb(tmp_path / "bare.nwb")
-    (tmp_path / "bare.nwb").unlink()  # not held open
+    with h5py.File(tmp_path / "bare.nwb", "r+"):
+        assert kept.value.__cause__ is not None, "the handle is released though the error still lives"
 
 
 def test_a_missing_extension_is_named(tmp_path):
