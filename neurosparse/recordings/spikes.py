@@ -20,7 +20,7 @@ from neurosparse.recordings.trains import Trains, choose_units, read_trains, ses
 
 Span = tuple[float, float] | None
 # Bytes of counts that a span nobody asked for may take: a single wrong time stamp makes a session of years.
-LARGEST = 2**34
+LARGEST = 2**32
 
 
 def load_spikes(
@@ -168,7 +168,7 @@ def running_counts(
         last = trains.extent()
         if last is not None and last[1] >= start + n_bins * bin_width - 1e-9:
             n_bins += 1  # a last spike on an edge belongs to the bin that starts there
-        if 2 * n_bins * max(len(trains.times), 4) > LARGEST:
+        if n_bins * (2 * len(trains.times) + 8) > LARGEST:  # the counts, and one unit of them as int64
             raise InputError(
                 f"the session spans {stop - start:g} s by what the file holds: {n_bins} bins of {bin_width:g} s for "
                 f"{len(trains.times)} units. Give window=(start, stop) in seconds of the recording, or wider bins."
