@@ -166,12 +166,13 @@ def _errors_from_coefficients(fold: RidgeFold, y: Array) -> Array:
     errors = np.zeros((len(fold.penalties), y.shape[1]), dtype=y.dtype)
     identity = np.eye(design.shape[1])
     for train, test in fold.inner:
-        left = design[_left_out(len(design), train)]
-        scatter_left = left.T @ left
-        fitted = total - left.T.astype(y.dtype) @ y[_left_out(len(design), train)]
-        cross = design[test].T.astype(y.dtype) @ y[test]
+        left, hidden = _left_out(len(design), train), y[test]
+        scatter_left = design[left].T @ design[left]
         scatter = (design[test].T @ design[test]).astype(y.dtype)
-        power = np.einsum("ij,ij->j", y[test], y[test])
+        cross = design[test].T.astype(y.dtype) @ hidden
+        beside = np.setdiff1d(left, test)  # gaps: left out of the fit, and not scored
+        fitted = total - cross - design[beside].T.astype(y.dtype) @ y[beside]
+        power = np.einsum("ij,ij->j", hidden, hidden)
         for level in range(len(fold.penalties)):
             coefficients = _solve_without(fold, scatter_left, level, identity).astype(y.dtype) @ fitted
             # |y - W b|^2 = |y|^2 - b.(2 W'y - W'W b): no (n, t) array a penalty
