@@ -36,14 +36,15 @@ def plot_cross_scores(result: xr.Dataset, *, ax: Axes | None = None, **kwargs: A
     value = table["r"].values
     spread = np.stack([value - table["r_low"].values, table["r_high"].values - value])
     ax.errorbar(place, value, yerr=spread, **{"fmt": "o", "color": NETWORK, "label": "held-out r", **kwargs})
-    ax.plot(place, table["r_null"].values, "_", color=CHANCE, markersize=14, label="null (stimuli permuted)")
+    null = table["r_null"].values
+    ax.plot(place, null, ls="", marker="_", color=CHANCE, ms=16, mew=2.5, label="null (stimuli permuted)")
     controls = [str(name) for name in result["family"].values if name != result.attrs["model_family"]]
     for control, shade in zip(controls, plt.get_cmap("Greys")(np.linspace(0.8, 0.45, len(controls))), strict=True):
         ax.axhline(float(result["family_r"].sel(family=control)), color=shade, lw=1, ls=":", label=control)
     ceiling = float(result["ceiling"].sel(representation=reference))
     if np.isfinite(ceiling):
         ax.axhline(ceiling, color=BRAIN, lw=1.2, ls="--", label=f"ceiling of {reference}")
-    ax.set_xticks(place, models, rotation=30 if len(models) > 3 else 0, ha="right" if len(models) > 3 else "center")
+    _name_ticks(ax, models)
     ax.set_ylabel(f"r with {reference}\n(median over units)")
     ax.set_ylim(min(0.0, float(np.nanmin(table["r_null"]))) - 0.05, 1.02)
     ax.spines[["top", "right"]].set_visible(False)
@@ -64,7 +65,7 @@ def plot_stability(result: xr.Dataset, *, ax: Axes | None = None, **kwargs: Any)
     colours = [BRAIN if name == result.attrs["reference"] else NETWORK for name in names]
     for x, value, colour in zip(place, result["stability"].values, colours, strict=True):
         ax.plot(x, value, **{"marker": "o", "color": colour, **kwargs})
-    ax.set_xticks(place, names, rotation=30 if len(names) > 3 else 0, ha="right" if len(names) > 3 else "center")
+    _name_ticks(ax, names)
     ax.set_ylabel("stability of the dictionary\n(matched |cos|)")
     ax.set_ylim(0, 1.02)
     ax.spines[["top", "right"]].set_visible(False)
@@ -91,9 +92,16 @@ def plot_repeats(
     ax = ax or plt.subplots(figsize=(3.5, 3.5))[1]
     x, y = first.sel(unit=unit), second.sel(unit=unit)
     ax.plot(x.values, y.values, **{"ls": "", "marker": ".", "ms": 3, "alpha": 0.5, "color": BRAIN, **kwargs})
-    label = f"{first.attrs.get('quantity') or 'response'} ({first.attrs.get('units', '1')})"
+    quantity, measure = first.attrs.get("quantity") or "response", first.attrs.get("units", "1")
+    label = quantity if measure == "1" else f"{quantity} ({measure})"
     ax.set_xlabel(f"{label}, half of the repeats")
     ax.set_ylabel("the other half")
     ax.set_title(f"unit {unit}")
     ax.spines[["top", "right"]].set_visible(False)
     return ax
+
+
+def _name_ticks(ax: Axes, names: list[Any]) -> None:
+    """Names below the axis, slanted where they would run into each other."""
+    slanted = sum(len(str(name)) for name in names) > 36
+    ax.set_xticks(np.arange(len(names)), names, rotation=30 * slanted, ha="right" if slanted else "center")

@@ -84,4 +84,6 @@ def test_repeats_are_drawn_against_each_other_with_their_unit_of_measure() -> No
     (points,) = ax.get_lines()
     np.testing.assert_array_equal(points.get_xdata(), halves[0].sel(unit="bad"))
     np.testing.assert_array_equal(points.get_ydata(), halves[1].sel(unit="bad"))
-    assert ax.get_xlabel() == "spike count (1), half of the repeats"
+    assert ax.get_xlabel() == "spike count, half of the repeats"
+    halves[0].attrs["units"] = "Hz"
+    assert plots.plot_repeats(*halves, "bad").get_xlabel() == "spike count (Hz), half of the repeats"

@@ -30,7 +30,8 @@ def test_it_runs(notebook: nbformat.NotebookNode, tmp_path: Path) -> None:
         for output in cell.outputs
         if output.get("name") == "stderr"
     ]
-    assert not [output["text"] for output in printed if "Warning" in output["text"]]
+    # The learner warns of more atoms than units, and the notebook says why that is right.
+    assert all("EvidenceWarning" in output["text"] for output in printed if "Warning" in output["text"])
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
