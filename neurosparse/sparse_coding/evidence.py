@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from neurosparse.backend import baselines, surrogate
 from neurosparse.backend.matching import chance_corrected, recovery
@@ -46,7 +46,8 @@ def surrogate_test(
         Best: repeat averages divided by the trial-noise sd.
     n_atoms : int
     penalty : float or "auto"
-        As in `DictionaryLearning`; chosen once, on `x`, and used for every surrogate.
+        ``"auto"``: .4 of the penalty that leaves a typical sample without active atoms, were the atoms random: sparse
+        codes of any data, a Gaussian's too. The same number serves the data and every surrogate.
     codes, atoms, offset
         As in `DictionaryLearning`.
     groups : coord name or (sample,) array, optional

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from neurosparse.backend.baselines import random_dictionary
-from neurosparse.backend.dictionary import Learner, Settings, choose_penalty, fit, reference_penalty
+from neurosparse.backend.dictionary import Learner, Settings, _directions, choose_penalty, fit, reference_penalty
 from neurosparse.backend.inference import objective
 from neurosparse.backend.matching import recovery
 from neurosparse.errors import InputError
@@ -103,6 +103,20 @@ def test_replacement_frees_starts_that_are_stuck():
         for patience, learner in learners.items():
             missing[patience] += int((recovery(learner.dictionary.numpy(), atoms) < 0.9).sum())
     assert missing[3] < missing[0]
+
+
+@pytest.mark.parametrize("codes", ["nonnegative", "signed"])
+def test_residual_directions_are_those_left_out(codes):
+    rng = np.random.default_rng(0)
+    hidden = np.kron(np.eye(2), np.ones(6) / np.sqrt(6))  # two atoms that share no unit
+    use = rng.exponential(size=(300, 2)) * (rng.random((300, 2)) < 0.1)
+    residual = torch.from_numpy(use @ hidden + 0.1 * rng.standard_normal((300, 12)))
+    for atoms in ("signed", "nonnegative"):
+        found = _directions(residual, 0.2, 2, Settings(codes=codes, atoms=atoms), np.random.RandomState(0))
+        assert recovery(found.numpy(), hidden).min() > 0.95
+        torch.testing.assert_close(found.norm(dim=1), torch.ones(2, dtype=found.dtype))
+    nothing = _directions(torch.zeros_like(residual), 0.2, 2, Settings(), np.random.RandomState(0))
+    assert bool(nothing.isfinite().all())
 
 
 def test_replacement_that_does_not_pay_leaves_everything_as_it_was():

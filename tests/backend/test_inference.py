@@ -122,6 +122,8 @@ def test_warm_start_does_not_change_the_answer_nor_its_input(solver):
     warm = encode(x, atoms, 0.3, initial=start, tol=1e-10, solver=solver)
     np.testing.assert_allclose(warm.codes, cold.codes, atol=1e-3)
     assert (start == -0.5).all()
+    dust = np.where(cold.codes > 0, cold.codes, -1e-9)
+    assert (encode(x, atoms, 0.3, initial=dust, tol=1e-4, solver=solver).codes >= 0).all()
     again = encode(x, atoms, 0.3, initial=cold.codes, tol=1e-6, solver=solver)
     assert again.iterations.max() <= 1
 
