@@ -260,8 +260,8 @@ def test_codes_of_a_given_dictionary(fitted):
     bad = certify_codes(x, learner.dictionary_, codes + 0.1, penalty=0.2, offset=learner.offset_)
     assert float(bad.gap.min()) > 1e-3
     assert float(bad.kkt.min()) > 0.1
-    negative = certify_codes(x, learner.dictionary_, 0 * codes - 0.1, penalty=0.2)
-    assert float(negative.kkt.max()) >= 0.5
+    with pytest.raises(InputError, match="z has 400 negative entries, but codes = 'nonnegative'"):
+        certify_codes(x, learner.dictionary_, codes.where(codes["atom"] > 0, -0.1), penalty=0.2)
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def certify_codes(
     Raises
     ------
     InputError
-        If shapes or unit labels do not fit.
+        If shapes or unit labels do not fit, or codes are negative that must not be.
     """
     rows = as_matrix(x).values - (0.0 if offset is None else np.asarray(offset, dtype=float))
     atoms, codes_found = dictionary_values(dictionary, x), as_matrix(z, name="z").values
@@ -113,12 +113,14 @@ def certify_codes(
         raise InputError(
             f"z needs shape {(len(rows), len(atoms))}, one code a sample and atom; got {codes_found.shape}."
         )
+    if codes == "nonnegative" and (codes_found < 0).any():
+        raise InputError(
+            f"z has {int((codes_found < 0).sum())} negative entries, but codes = 'nonnegative'. Give codes='signed'."
+        )
     weights = np.broadcast_to(np.asarray(penalty, dtype=float), len(atoms))
     slope = (rows - codes_found @ atoms) @ atoms.T
     bound = slope - weights if codes == "nonnegative" else np.abs(slope) - weights
     violation = np.where(codes_found == 0, np.maximum(bound, 0), np.abs(slope - weights * np.sign(codes_found)))
-    if codes == "nonnegative":
-        violation = np.maximum(violation, np.maximum(-codes_found, 0))
     signed = codes == "signed"
     return xr.Dataset(
         {
