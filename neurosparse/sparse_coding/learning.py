@@ -93,10 +93,11 @@ class DictionaryLearning(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     Examples
     --------
     >>> import numpy as np
-    >>> codes = np.eye(4)[np.arange(200) % 4]
-    >>> learner = DictionaryLearning(4, penalty=0.05, offset=False, random_state=0).fit(codes)
-    >>> np.sort(learner.dictionary_.argmax(1)), learner.transform(codes).shape
-    (array([0, 1, 2, 3]), (200, 4))
+    >>> atoms = np.kron([[1, 1], [1, -1]], [[1, 1], [1, -1]]) / 2
+    >>> x = atoms[np.arange(240) % 4] * (1 + np.arange(240) % 3)[:, None]
+    >>> learner = DictionaryLearning(4, penalty=0.05, offset=False, random_state=0).fit(x)
+    >>> np.abs(learner.dictionary_ @ atoms.T).max(0).round(3), learner.transform(x).shape
+    (array([1., 1., 1., 1.]), (240, 4))
     """
 
     def __init__(
