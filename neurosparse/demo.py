@@ -24,7 +24,8 @@ from neurosparse.sparse_coding import DictionaryLearning, dictionary_recovery
 from neurosparse.study import write_results
 
 Step = Callable[[str], None]
-_EFFORT = Effort(n_permutations=100, n_bootstraps=500, n_surrogates=9, n_splits=50)
+_N_STIMULI = 1200
+_EFFORT = Effort(n_permutations=50, n_bootstraps=200, n_surrogates=5, n_splits=50)
 
 
 def run_demo(out: str | os.PathLike[str] | None = None, *, random_state: int = 0, on_step: Step | None = None) -> str:
@@ -52,7 +53,7 @@ def run_demo(out: str | os.PathLike[str] | None = None, *, random_state: int = 0
     step = on_step or (lambda stage: None)
     with _folder(out) as folder:
         step("simulating a recording")
-        world = sparse_world(random_state=random_state)
+        world = sparse_world(n_stimuli=_N_STIMULI, random_state=random_state)
         path = write_world(world, folder / "demo.nwb", overwrite=True)
         step(f"reading {path.name} back")
         with open_nwb(path) as recording:

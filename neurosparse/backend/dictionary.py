@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from numba import njit
 
+from neurosparse.backend.devices import one_thread
 from neurosparse.backend.inference import Codes, Solver, encode, held_out_entries
 from neurosparse.errors import InputError
 
@@ -229,6 +230,7 @@ def reference_penalty(x: Tensor, n_atoms: int, *, offset: bool = True) -> float:
     return typical * share
 
 
+@one_thread()
 def fit(
     x: Tensor,
     n_atoms: int,
@@ -343,6 +345,7 @@ class _Run:
                 at_once = max(1, at_once // 2)
 
 
+@one_thread()
 def choose_penalty(
     x: Tensor,
     n_atoms: int,

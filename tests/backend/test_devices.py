@@ -109,3 +109,22 @@ def test_a_real_cuda_device():
     device = resolve_device("auto")
     assert device.type == "cuda"
     assert torch.zeros(batch_rows(2**20, device, n_rows=4), device=device).device == device
+
+
+def test_one_thread_gives_the_threads_back_even_after_an_error() -> None:
+    before = torch.get_num_threads()
+    seen = []
+
+    @devices.one_thread()
+    def fail() -> None:
+        seen.append(torch.get_num_threads())
+        raise ArithmeticError("inside")
+
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(ArithmeticError, match="inside"):
+            fail()
+        assert seen == [1]
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
