@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Any
@@ -103,7 +104,7 @@ def _compare(options: argparse.Namespace) -> None:
         for field in fields(Study)
         if getattr(options, field.name, None) is not None
     }
-    result = run_study(replace(study, **said), options.out, on_step=_progress)
+    result = run_study(replace(study, **said), options.out, on_step=_Progress())
     print("\n".join(findings(result)))
     print(f"\nTable, figure, page and settings are in {options.out}.")
 
@@ -111,11 +112,17 @@ def _compare(options: argparse.Namespace) -> None:
 def _demo(options: argparse.Namespace) -> None:
     from neurosparse.demo import run_demo
 
-    print(run_demo(options.out, random_state=options.random_state, on_step=_progress))
+    print(run_demo(options.out, random_state=options.random_state, on_step=_Progress()))
 
 
-def _progress(stage: str) -> None:
-    print(f"... {stage}", file=sys.stderr, flush=True)
+class _Progress:
+    """Prints each stage as it begins, with the seconds since the first."""
+
+    def __init__(self) -> None:
+        self.began = time.monotonic()
+
+    def __call__(self, stage: str) -> None:
+        print(f"[{time.monotonic() - self.began:4.0f} s] {stage}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,6 @@ EFFICIENTNET_LAYERS = (
     "_blocks.7",
     "_blocks.10",
     "_blocks.14",
-    "_conv_head",
 )
 Step = Callable[[str], None]
 

@@ -44,7 +44,7 @@ def assert_order_and_size(r: dict[str, float], ceiling: float) -> None:
 
 @pytest.fixture(scope="module")
 def study(data_file: Callable[[str], Path]) -> Study:
-    return Study(str(data_file("cowley_v4_210325.nwb")), stimulus="image_index")
+    return Study(str(data_file("cowley_v4_210325.nwb")), stimulus="image_index", layers=LAYERS)
 
 
 def test_v4_against_the_trained_network_and_pixels(study: Study) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -101,7 +102,7 @@ def test_the_command_repeats_a_study_and_prints_what_it_found(
     said = capsys.readouterr()
     assert "_conv_stem predicts recording at r" in said.out
     assert "random weights 0: r" in said.out
-    assert "... control: pixels" in said.err
+    assert re.search(r"\[ *\d+ s\] control: pixels", said.err)
     again = pd.read_csv(tmp_path / "table.csv", index_col="representation")
     first = pd.read_csv(folder / "table.csv", index_col="representation")
     pd.testing.assert_series_equal(again.loc["_conv_stem"], first.loc["_conv_stem"])
