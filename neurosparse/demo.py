@@ -25,7 +25,7 @@ from neurosparse.study import write_results
 
 Step = Callable[[str], None]
 _N_STIMULI = 1200
-_EFFORT = Effort(n_permutations=50, n_bootstraps=200, n_surrogates=5, n_splits=50)
+_EFFORT = Effort(n_permutations=50, n_bootstraps=200, n_surrogates=5, n_splits=50, n_score_bootstraps=100)
 
 
 def run_demo(out: str | os.PathLike[str] | None = None, *, random_state: int = 0, on_step: Step | None = None) -> str:

@@ -12,7 +12,7 @@ from neurosparse import population
 from neurosparse.comparison import Effort, compare, findings, near_duplicate_stimuli, table
 from neurosparse.errors import InputError
 
-QUICK = Effort(n_permutations=39, n_bootstraps=50, n_surrogates=5, n_splits=10)
+QUICK = Effort(n_permutations=39, n_bootstraps=50, n_surrogates=5, n_splits=10, n_score_bootstraps=50)
 N_STIMULI, N_REPEATS, N_LATENTS = 120, 4, 6
 
 

@@ -28,11 +28,13 @@ class Effort:
     Attributes
     ----------
     n_folds, n_permutations, n_bootstraps : int
-        Of the linear maps; permutations and bootstrap also of the interpretability scores.
+        Of the linear maps; permutations also of the interpretability scores.
     n_surrogates : int
         Gaussian surrogates that each dictionary is held against.
     n_splits : int
         Random halves of the repeats for reliability and ceiling.
+    n_score_bootstraps : int
+        Of the interpretability scores, where each costs far more than of a map.
     """
 
     n_folds: int = 5
@@ -40,6 +42,7 @@ class Effort:
     n_bootstraps: int = 1000
     n_surrogates: int = 19
     n_splits: int = 100
+    n_score_bootstraps: int = 250
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,7 @@ def _interpretability_row(what: str, profiles: xr.DataArray, asked: Question) ->
         stimulus_similarity=similarity,
         groups=asked.groups,
         n_permutations=max(1, asked.effort.n_permutations),
-        n_bootstraps=max(1, asked.effort.n_bootstraps),
+        n_bootstraps=max(1, asked.effort.n_score_bootstraps),
         random_state=asked.random_state,
     )
     return {f"{what}_{name}": value for name, value in summary(scores).items()}
