@@ -12,7 +12,7 @@ from scipy import stats
 from neurosparse import interpretability_scores, population
 from neurosparse.backend.psychophysics import cosine_similarity, vinje_gallant
 from neurosparse.errors import DataWarning, EvidenceWarning, InputError
-from neurosparse.interpretability import summary
+from neurosparse.interpretability import pixel_similarity, summary
 from neurosparse.interpretability.profiles import read_profiles
 from neurosparse.interpretability.similarity import blocks, read_judge
 from neurosparse.population import from_arrays
@@ -356,6 +356,11 @@ def test_pixels_matrix_and_embedding_agree_whatever_their_order():
     for similarity in (embedding, matrix, unit @ unit.T):
         scored = interpretability_scores(x, stimulus_similarity=similarity, **SMALL)
         np.testing.assert_allclose(scored["mis"], by_pixels["mis"])
+    once = pixel_similarity(pixels)
+    assert list(once["stimulus"].values) == list(pixels["stimulus"].values)
+    reused = interpretability_scores(x, stimulus_similarity=once, **SMALL)
+    np.testing.assert_allclose(reused["mis"], by_pixels["mis"])
+    assert reused.attrs["similarity"] == by_pixels.attrs["similarity"]
     unlabelled = interpretability_scores(x, stimuli=images, stimulus_similarity="pixels", **SMALL)
     np.testing.assert_allclose(unlabelled["mis"], by_pixels["mis"])
 

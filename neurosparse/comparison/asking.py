@@ -18,9 +18,12 @@ from neurosparse.backend.resampling import near_duplicates
 from neurosparse.comparison.rows import Effort, Question, Row, cross_row, family_rows, maps_between, own_row
 from neurosparse.errors import InputError, NeurosparseWarning
 from neurosparse.identifiability import choose_best, select_direction
+from neurosparse.interpretability import pixel_similarity
 
 Step = Callable[[str], None]
 _MODEL = "model"
+# Up to here the matrix of their similarities is at most 128 MB.
+_MATRIX_STIMULI = 4000
 
 
 def compare(
@@ -100,6 +103,8 @@ def compare(
         groups = near_duplicate_stimuli(stimuli)
     target = representations[names[0]]
     n_matched = min(representations[name].sizes["unit"] for name in names)
+    if stimulus_similarity is None and stimuli is not None:
+        stimulus_similarity = _judged_by_pixels(stimuli, target)
     asked = Question(stimuli, stimulus_similarity, groups, n_atoms, n_matched, effort, random_state)
 
     rows, maps = [], {}
@@ -126,6 +131,12 @@ def compare(
     result = result.merge(_dataset(family_rows(families, asked), list(families), "family"))
     result.attrs = _attributes(names, maps, asked)
     return result
+
+
+def _judged_by_pixels(stimuli: xr.DataArray, target: xr.DataArray) -> Any:
+    """Their similarity once for all rows, where the matrix is no larger than the images may be."""
+    shown = np.unique(target["stimulus"].values)
+    return pixel_similarity(stimuli.sel(stimulus=shown)) if len(shown) <= _MATRIX_STIMULI else "pixels"
 
 
 def near_duplicate_stimuli(stimuli: xr.DataArray, threshold: float = 0.9) -> xr.DataArray:

@@ -138,11 +138,10 @@ def _half_averages(trials: xr.DataArray, responses: xr.DataArray, asked: Questio
 
 
 def _interpretability_row(what: str, profiles: xr.DataArray, asked: Question) -> Row:
-    similarity = "pixels" if asked.similarity is None else asked.similarity
     scores = interpretability_scores(
         profiles,
         stimuli=asked.stimuli,
-        stimulus_similarity=similarity,
+        stimulus_similarity=asked.similarity,
         groups=asked.groups,
         n_permutations=max(1, asked.effort.n_permutations),
         n_bootstraps=max(1, asked.effort.n_score_bootstraps),

@@ -5,5 +5,6 @@ backend.
 """
 
 from neurosparse.interpretability.scores import interpretability_scores, summary
+from neurosparse.interpretability.similarity import pixel_similarity
 
-__all__ = ["interpretability_scores", "summary"]
+__all__ = ["interpretability_scores", "pixel_similarity", "summary"]

@@ -12,13 +12,15 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from neurosparse.backend.psychophysics import Block, Similarity, cosine_similarity
+from neurosparse.backend.psychophysics import Block, Similarity, cosine_rows, cosine_similarity
 from neurosparse.backend.resampling import label_codes, label_means, random_halves
 from neurosparse.errors import EvidenceWarning, InputError
 from neurosparse.interpretability.profiles import Profiles
 from neurosparse.population import as_matrix
 
 Floats = NDArray[np.float64]
+
+PIXELS = "cosine of pixels about the mean image"
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,37 @@ def read_judge(profiles: Profiles, stimuli: Any, similarity: Any, nan: Any) -> J
                 "stimulus_similarity='pixels' needs stimuli=, the images (stimulus, row, column[, channel])."
             )
         features = pixel_rows(stimuli, profiles)
-        return Judge("cosine of pixels about the mean image", cosine_similarity(features), features=features)
+        return Judge(PIXELS, cosine_similarity(features), features=features)
     if isinstance(similarity, xr.DataArray) and similarity.dims[-1:] in (("unit",), ("atom",)):
         return _embedding(profiles, similarity, nan)
-    return Judge("a matrix given", Similarity(matrix=_matrix(similarity, profiles)))
+    what = getattr(similarity, "attrs", {}).get("long_name", "a matrix given")
+    return Judge(what, Similarity(matrix=_matrix(similarity, profiles)))
+
+
+def pixel_similarity(stimuli: xr.DataArray) -> xr.DataArray:
+    """What ``stimulus_similarity="pixels"`` computes, to be computed once for many sets of profiles of all `stimuli`.
+
+    Parameters
+    ----------
+    stimuli : DataArray (stimulus, row, column[, channel])
+        With a `stimulus` coord.
+
+    Returns
+    -------
+    DataArray (stimulus, other_stimulus)
+        Cosine of pixels about the mean image, float64: 8 n^2 bytes.
+
+    Raises
+    ------
+    InputError
+        If the images are not finite, or have no labelled stimuli.
+    """
+    if not isinstance(stimuli, xr.DataArray) or stimuli.dims[:1] != ("stimulus",) or "stimulus" not in stimuli.coords:
+        raise InputError("pixel_similarity needs stimuli= as a DataArray with a labelled dim stimulus first.")
+    rows = cosine_rows(_flat(stimuli.values))
+    ids = stimuli["stimulus"].values
+    coords = {"stimulus": ids, "other_stimulus": ids}
+    return xr.DataArray(rows @ rows.T, coords, ("stimulus", "other_stimulus"), attrs={"long_name": PIXELS})
 
 
 def _other_units(profiles: Profiles) -> Judge:
@@ -160,25 +189,29 @@ def places(profiles: Profiles, labels: Any, name: str) -> NDArray[np.int64]:
 
 def pixel_rows(stimuli: Any, profiles: Profiles) -> Floats:
     """Pixels of each stimulus of the profiles, (sample, pixel)."""
-    images = stimuli.values if isinstance(stimuli, xr.DataArray) else np.asarray(stimuli)
-    if images.ndim < 2 or images.dtype.kind not in "biuf" or not np.isfinite(images).all():
-        raise InputError(
-            f"stimuli must be finite images (stimulus, row, column[, channel]); got shape {images.shape} of dtype "
-            f"{images.dtype}."
-        )
+    images = _flat(stimuli.values if isinstance(stimuli, xr.DataArray) else np.asarray(stimuli))
     if isinstance(stimuli, xr.DataArray):
         if stimuli.dims[0] != "stimulus" or "stimulus" not in stimuli.coords:
             raise InputError(f"stimuli needs a labelled dim stimulus first; got dims {tuple(map(str, stimuli.dims))}.")
         images = images[places(profiles, stimuli["stimulus"].values, "stimuli")]
     elif profiles.source.dims[0] != "stimulus" or len(images) != profiles.source.sizes["stimulus"]:
         raise InputError(
-            f"unlabelled stimuli of shape {images.shape} cannot be told apart: they go with profiles (stimulus, unit) "
+            f"unlabelled stimuli of shape {np.shape(stimuli)} cannot be told apart: they go with profiles (stimulus, unit) "
             f"of as many stimuli, in their order; got profiles with {dict(profiles.source.sizes)}. Give a DataArray "
             "with a stimulus coord."
         )
     else:
         images = images[profiles.rows]
-    return images.reshape(len(images), -1).astype(np.float64)
+    return images
+
+
+def _flat(images: Any) -> Floats:
+    if images.ndim < 2 or images.dtype.kind not in "biuf" or not np.isfinite(images).all():
+        raise InputError(
+            f"stimuli must be finite images (stimulus, row, column[, channel]); got shape {images.shape} of dtype "
+            f"{images.dtype}."
+        )
+    return np.asarray(images.reshape(len(images), -1), dtype=np.float64)
 
 
 def _matrix(similarity: Any, profiles: Profiles) -> Floats:

@@ -15,12 +15,16 @@ import torch
 import xarray as xr
 from tqdm import tqdm
 
-from neurosparse.backend.devices import Device, resolve_device
+from neurosparse.backend.devices import Device, batch_rows, resolve_device
 from neurosparse.errors import InputError, MissingError
 from neurosparse.networks.images import as_stimuli, channels_first
 from neurosparse.networks.recorder import Recorder, Tap
 
 Pool = int | str | None
+
+# Bytes of input a forward pass, where the caller does not say. Four colour images of 224 x 224 keep the maps of a small
+# network in a CPU's caches: 640 of them through EfficientNet-lite0 took 10 s in fours, 32-56 s in batches of 32.
+CPU_INPUT, DEVICE_INPUT = 2_500_000, 128_000_000
 
 
 def activations(
@@ -29,7 +33,7 @@ def activations(
     layers: Sequence[str],
     *,
     preprocess: Callable[[Any], torch.Tensor] | None = None,
-    batch_size: int = 32,
+    batch_size: int | None = None,
     device: Device = "auto",
     pool: Pool = None,
     progress: bool = True,
@@ -51,8 +55,9 @@ def activations(
     preprocess : callable, optional
         From a batch as it comes, ndarray (batch, row, column, channel) or tensor, to the module's input, tensor
         (batch, channel, row, column). By default images are only transposed to that order.
-    batch_size : int
-        Stimuli a forward pass.
+    batch_size : int, optional
+        Stimuli a forward pass. By default the first goes alone and shows its size; then so many that the input takes
+        2.5 MB on a CPU, where maps that stay in its caches are 3 to 5 times faster, and 128 MB elsewhere.
     device : {"auto", "cpu", "cuda", ...}
         Where the forward pass runs.
     pool : None, "mean" or int
@@ -95,14 +100,20 @@ def activations(
     (('stimulus', 'unit'), (5, 4))
     """
     taps = _find_taps(module, layers)
-    if batch_size < 1:
+    if batch_size is not None and batch_size < 1:
         raise InputError(f"batch_size needs to be at least 1; got {batch_size}.")
     shown = as_stimuli(stimuli)
     target = resolve_device(device)
     recorder = Recorder(taps, _grid(pool), len(shown))
-    with _borrowed(module, target) as forward, recorder.attached(module):
-        for rows in tqdm(shown.slices(batch_size), desc="activations", disable=not progress, leave=False):
-            recorder.run(forward, _as_input(shown.read(rows), preprocess, module), rows)
+    bar = tqdm(total=len(shown), desc="activations", unit="stimulus", disable=not progress, leave=False)
+    with bar, _borrowed(module, target) as forward, recorder.attached(module):
+        size, rows = batch_size or 1, slice(0, 0)
+        while rows.stop < len(shown):
+            rows = slice(rows.stop, min(rows.stop + size, len(shown)))
+            x = _as_input(shown.read(rows), preprocess, module)
+            recorder.run(forward, x, rows)
+            bar.update(rows.stop - rows.start)
+            size = batch_size or batch_rows(x[0].nbytes, limit=CPU_INPUT if target.type == "cpu" else DEVICE_INPUT)
     facts = {
         "network": type(module).__name__,
         "pool": str(pool),

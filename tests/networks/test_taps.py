@@ -202,12 +202,21 @@ def test_preprocess_gets_batches_of_images_and_gives_the_input(net, images):
     assert "preprocess" in population.provenance(found)["preprocess"]
 
 
-@pytest.mark.parametrize("batch_size", [1, 3, 10, 64])
+@pytest.mark.parametrize("batch_size", [None, 1, 3, 10, 64])
 def test_batch_size_does_not_matter(net, images, batch_size):
     layers = ["blocks.0.first", "head"]
     one, other = run(net, images, layers), run(net, images, layers, batch_size=batch_size)
     for layer in layers:
         np.testing.assert_allclose(one[layer], other[layer], atol=1e-5)
+
+
+def test_batches_by_default_take_the_input_bytes_they_may(net, images, monkeypatch):
+    monkeypatch.setattr("neurosparse.networks.taps.CPU_INPUT", 3 * 4 * images[0].size + 1)
+    sizes = []
+    net.register_forward_pre_hook(lambda module, inputs: sizes.append(len(inputs[0])))
+    run(net, images, ["head"], batch_size=None)
+    assert sizes == [1, 3, 3, 3][: len(sizes)]
+    assert sum(sizes) == len(images)
 
 
 class OnDisk(BackendArray):

@@ -4,7 +4,7 @@ Profiles (sample, profile) and a similarity of samples enter; scores with their 
 is a stimulus, or a bin of time. Imports numpy, scipy, numba and ``errors``; anyone above the backend may import it.
 """
 
-from neurosparse.backend.psychophysics.similarity import Similarity, cosine_similarity
+from neurosparse.backend.psychophysics.similarity import Similarity, cosine_rows, cosine_similarity
 from neurosparse.backend.psychophysics.sparseness import (
     hoyer,
     kurtosis,
@@ -29,6 +29,7 @@ __all__ = [
     "Draw",
     "Similarity",
     "TwoAlternative",
+    "cosine_rows",
     "cosine_similarity",
     "credit",
     "draw_tasks",

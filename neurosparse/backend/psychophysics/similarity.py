@@ -76,14 +76,20 @@ def cosine_similarity(features: ArrayLike) -> Similarity:
     Similarity
         A sample that equals the mean is at right angles to all.
     """
+    rows = cosine_rows(features)
+    most = MATRIX_SAMPLES if rows.shape[1] > FEW_FEATURES else MATRIX_SAMPLES_OF_FEW
+    return Similarity(matrix=rows @ rows.T) if len(rows) <= most else Similarity(rows=rows)
+
+
+def cosine_rows(features: ArrayLike) -> Any:
+    """Rows of unit length whose inner products are the cosines about the mean sample, (sample, feature)."""
     features = np.asarray(features, dtype=np.float64)
     rows = features - features.mean(axis=0)
     length = np.linalg.norm(rows, axis=1, keepdims=True)
     # A row equal to the mean leaves rounding dust, which must not be blown up to unit length.
     dust = length <= 1e-12 * np.abs(features).max(initial=0.0)
-    rows = np.where(dust, 0.0, rows / np.where(dust, 1.0, length))
-    most = MATRIX_SAMPLES if rows.shape[1] > FEW_FEATURES else MATRIX_SAMPLES_OF_FEW
-    return Similarity(matrix=rows @ rows.T) if len(rows) <= most else Similarity(rows=rows)
+    rows *= np.where(dust, 0.0, 1.0 / np.where(dust, 1.0, length))
+    return rows
 
 
 @njit(cache=True)
