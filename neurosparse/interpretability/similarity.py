@@ -196,9 +196,9 @@ def pixel_rows(stimuli: Any, profiles: Profiles) -> Floats:
         images = images[places(profiles, stimuli["stimulus"].values, "stimuli")]
     elif profiles.source.dims[0] != "stimulus" or len(images) != profiles.source.sizes["stimulus"]:
         raise InputError(
-            f"unlabelled stimuli of shape {np.shape(stimuli)} cannot be told apart: they go with profiles (stimulus, unit) "
-            f"of as many stimuli, in their order; got profiles with {dict(profiles.source.sizes)}. Give a DataArray "
-            "with a stimulus coord."
+            f"unlabelled stimuli of shape {np.shape(stimuli)} cannot be told apart: they go with profiles (stimulus, "
+            f"unit) of as many stimuli, in their order; got profiles with {dict(profiles.source.sizes)}. "
+            "Give a DataArray with a stimulus coord."
         )
     else:
         images = images[profiles.rows]
