@@ -43,8 +43,8 @@ class Request:
     units: Any = None
     stimulus: Any = None
 
-    def check(self) -> None:
-        """Raise `InputError` where the parts do not fit together."""
+    def checked(self) -> Request:
+        """The request itself, or an `InputError` where its parts do not fit together."""
         align, pair = self.align, isinstance(self.align, tuple | list) and len(self.align) == 2
         if align is not None and not isinstance(align, str) and not (pair and all(isinstance(a, str) for a in align)):
             raise InputError(f'align must be the name of an interval table or ("table", "column"); got {align!r}.')
@@ -63,6 +63,7 @@ class Request:
             )
         if self.window is not None:
             check_window(self.window)
+        return self
 
     def windows(self, find: Callable[[str], Table], report: LoadReport) -> Windows:
         """The windows asked for; `find` gives the interval table of a name."""

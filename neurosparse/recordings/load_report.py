@@ -5,11 +5,14 @@ Strings and numbers enter; one dict for `provenance` and one warning a point lea
 
 from __future__ import annotations
 
+import sys
 import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
 from neurosparse.errors import DataWarning
+
+_PACKAGE = __name__.partition(".")[0]
 
 
 @dataclass
@@ -42,10 +45,13 @@ class LoadReport:
         """Record what a reader of the numbers must know."""
         self.warned.extend(texts)
 
-    def emit(self, stacklevel: int) -> None:
-        """Issue the warnings, pointing `stacklevel` frames above the caller of this method."""
+    def emit(self) -> None:
+        """Issue the warnings, pointing at the line outside this package that asked for the load."""
+        frame, level = sys._getframe(1), 2
+        while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == _PACKAGE:
+            frame, level = frame.f_back, level + 1
         for text in self.warned:
-            warnings.warn(text, DataWarning, stacklevel=stacklevel + 1)
+            warnings.warn(text, DataWarning, stacklevel=level)
 
     def as_dict(self) -> dict[str, Any]:
         """The three parts, empty ones left out."""

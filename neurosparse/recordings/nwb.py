@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import warnings
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from textwrap import shorten
@@ -20,14 +20,15 @@ import pynwb
 import xarray as xr
 
 from neurosparse.errors import DataWarning, FileError
-from neurosparse.recordings import calcium, describing, intervals, opening, stimuli
+from neurosparse.recordings import describing, intervals, opening, stimuli
 from neurosparse.recordings.assembly import Origin
-from neurosparse.recordings.contents import Contents
+from neurosparse.recordings.contents import Contents, Part
 from neurosparse.recordings.intervals import Request
 from neurosparse.recordings.load_report import LoadReport
+from neurosparse.recordings.series import Series
 from neurosparse.recordings.spikes import load_spikes
 from neurosparse.recordings.tables import Table
-from neurosparse.recordings.traces import load_series, load_trials
+from neurosparse.recordings.traces import load_rois, load_series, load_trials
 
 Align = str | tuple[str, str] | None
 
@@ -260,22 +261,10 @@ class Recording:
         -----
         Spike times are read once, whole; time then goes with the spikes inside the windows plus the number of bins.
         """
-        report, request = LoadReport(), Request(align, window, reduce, units, stimulus)
-        request.check()
+        request = Request(align, window, reduce, units, stimulus).checked()
         part = self._contents().units(table)
-        report.warn(*part.notes)
-        x = load_spikes(
-            part.table,
-            request,
-            bin_width=bin_width,
-            sampling_rate=sampling_rate,
-            find_intervals=self._interval_table,
-            extents=self._held.extents(),
-            origin=self._origin(part.path),
-            report=report,
-        )
-        report.emit(stacklevel=2)
-        return x
+        options = {"bin_width": bin_width, "sampling_rate": sampling_rate, "extents": self._held.extents()}
+        return self._load(load_spikes, part, part.table, request, **options)
 
     def calcium(
         self,
@@ -317,23 +306,9 @@ class Recording:
         InputError
             If several could be meant, or their orientation cannot be told.
         """
-        report, request = LoadReport(), Request(align, window, reduce, units, stimulus)
-        request.check()
+        request = Request(align, window, reduce, units, stimulus).checked()
         part = self._contents().rois(series, kind)
-        report.warn(*part.notes)
-        calcium.check_rate(part.series, report)
-        report.choose(kind=calcium.kind_of(part.series))
-        x = load_series(
-            part.series,
-            request,
-            transposed=transposed,
-            cells_only=cells_only,
-            find_intervals=self._interval_table,
-            origin=self._origin(part.path),
-            report=report,
-        )
-        report.emit(stacklevel=2)
-        return x
+        return self._load(load_rois, part, part.series, request, transposed=transposed, cells_only=cells_only)
 
     def series(
         self,
@@ -367,25 +342,27 @@ class Recording:
         MissingError, InputError
             As in `calcium`.
         """
-        report, request = LoadReport(), Request(align, window, reduce, units, stimulus)
+        request = Request(align, window, reduce, units, stimulus)
         part = self._contents().find(name, "series", "series", "signals", "rois")
-        report.warn(*part.notes)
-        origin = self._origin(part.path)
         # One sample a row of an interval table is the trial's vector, unless windows are asked for.
         table = None
         if window is None and reduce is None and (align is None or isinstance(align, str)):
             table = self._held.sampled_rows(part, align)
         if table is not None:
-            x = load_trials(part.series, table, request, transposed=transposed, origin=origin, report=report)
-        else:
-            request.check()
-            x = load_series(
-                part.series,
-                request,
-                transposed=transposed,
-                find_intervals=self._interval_table,
-                origin=origin,
-                report=report,
-            )
-        report.emit(stacklevel=2)
+            return self._load(load_trials, part, part.series, request, table=table, transposed=transposed)
+        return self._load(load_series, part, part.series, request.checked(), transposed=transposed)
+
+    def _load(
+        self,
+        load: Callable[..., xr.DataArray],
+        part: Part,
+        stored: Table | Series,
+        request: Request,
+        **options: Any,
+    ) -> xr.DataArray:
+        """What `load` makes of a part as it is stored; its report is told."""
+        report = LoadReport(warned=list(part.notes))
+        where = {"find_intervals": self._interval_table, "origin": self._origin(part.path)}
+        x = load(stored, request, report=report, **where, **options)
+        report.emit()
         return x

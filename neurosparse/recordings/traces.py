@@ -74,10 +74,24 @@ def load_series(
     )
 
 
+def load_rois(series: Series, request: Request, *, report: LoadReport, **options: Any) -> xr.DataArray:
+    """`load_series` of a ROI series: its kind is reported, and a frame rate that is likely made up."""
+    calcium.check_rate(series, report)
+    report.choose(kind=calcium.kind_of(series))
+    return load_series(series, request, report=report, **options)
+
+
 def load_trials(
-    series: Series, table: Table, request: Request, *, transposed: bool | None, origin: Origin, report: LoadReport
+    series: Series,
+    request: Request,
+    *,
+    table: Table,
+    find_intervals: Callable[[str], Table],
+    origin: Origin,
+    report: LoadReport,
+    transposed: bool | None = None,
 ) -> xr.DataArray:
-    """A series with one sample a row of `table` as one vector a trial, (trial, unit)."""
+    """A series with one sample a row of `table` as one vector a trial, (trial, unit); finds no other table."""
     frames, coords = _frames(series, request.units, transposed, False, report)
     report.choose(align=table.path, one_sample_a_row=True)
     start, stop = time_column(table, "start_time"), time_column(table, "stop_time")
