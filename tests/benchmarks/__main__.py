@@ -1,0 +1,40 @@
+"""Run one benchmark: ``python -m tests.benchmarks recordings --runs 5``.
+
+A benchmark is a sibling module with ``run(options) -> harness.Outcome``, and ``add_options(parser)`` if it has options
+of its own. To add one, write the module and name it in `BENCHMARKS`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from tests.benchmarks import harness
+
+BENCHMARKS = {
+    "recordings": "NWB to population: counts, trial-aligned tensors, opening, beside pynapple, elephant and h5py",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description="Times beside the peers.")
+    names = parser.add_subparsers(dest="name", required=True, metavar="NAME")
+    for name, about in BENCHMARKS.items():
+        one = names.add_parser(name, help=about, description=about)
+        one.add_argument("--runs", type=int, default=5, metavar="N", help="alternating runs (%(default)s)")
+        one.add_argument("--out", default=str(harness.RESULTS), metavar="FOLDER", help="where the JSON goes")
+        module = importlib.import_module(f"tests.benchmarks.{name}")
+        if hasattr(module, "add_options"):
+            module.add_options(one)
+        one.set_defaults(run=module.run)
+    options = parser.parse_args(arguments)
+    outcome = options.run(options)
+    print(outcome.table())
+    print(f"\nwritten to {harness.save(options.name, outcome, options.out)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
