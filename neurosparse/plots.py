@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -38,9 +39,7 @@ def plot_cross_scores(result: xr.Dataset, *, ax: Axes | None = None, **kwargs: A
     ax.errorbar(place, value, yerr=spread, **{"fmt": "o", "color": NETWORK, "label": "held-out r", **kwargs})
     null = table["r_null"].values
     ax.plot(place, null, ls="", marker="_", color=CHANCE, ms=16, mew=2.5, label="null (stimuli permuted)")
-    controls = [str(name) for name in result["family"].values if name != result.attrs["model_family"]]
-    for control, shade in zip(controls, plt.get_cmap("Greys")(np.linspace(0.8, 0.45, len(controls))), strict=True):
-        ax.axhline(float(result["family_r"].sel(family=control)), color=shade, lw=1, ls=":", label=control)
+    _draw_controls(ax, result)
     ceiling = float(result["ceiling"].sel(representation=reference))
     if np.isfinite(ceiling):
         ax.axhline(ceiling, color=BRAIN, lw=1.2, ls="--", label=f"ceiling of {reference}")
@@ -99,6 +98,20 @@ def plot_repeats(
     ax.set_title(f"unit {unit}")
     ax.spines[["top", "right"]].set_visible(False)
     return ax
+
+
+def _draw_controls(ax: Axes, result: xr.Dataset) -> None:
+    """A line for each control family; draws that only a number tells apart look alike and are named once."""
+    kinds: dict[str, list[float]] = {}
+    for name in result["family"].values:
+        if name != result.attrs["model_family"]:
+            kind = str(name).rstrip("0123456789").rstrip() or str(name)
+            kinds.setdefault(kind, []).append(float(result["family_r"].sel(family=name)))
+    for (kind, values), style in zip(kinds.items(), cycle(["-.", ":", (0, (1, 4))])):
+        label = kind if len(values) == 1 else f"{kind} ({len(values)} draws)"
+        for value in values:
+            ax.axhline(value, color=CHANCE, lw=1, ls=style, label=label)
+            label = "_"  # named once
 
 
 def _name_ticks(ax: Axes, names: list[Any]) -> None:

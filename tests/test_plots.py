@@ -55,6 +55,22 @@ def test_cross_scores_are_drawn_at_their_values_with_null_control_and_ceiling(re
     assert [text.get_text() for text in ax.get_xticklabels()] == ["a", "b"]
 
 
+def test_draws_of_one_control_are_all_drawn_and_named_once(result: xr.Dataset) -> None:
+    families = xr.Dataset(
+        {"family_r": ("family", [0.6, 0.25, 0.41, 0.43])},
+        {"family": ["model", "pixels", "random weights 0", "random weights 1"]},
+    )
+    ax = plots.plot_cross_scores(result.drop_dims("family").merge(families))
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert [label for label in labels if "random" in label] == ["random weights (2 draws)"]
+    levels = [float(np.ravel(line.get_ydata())[0]) for line in ax.get_lines()]
+    assert {0.25, 0.41, 0.43} <= set(levels)
+    styles = {line.get_linestyle() for line in ax.get_lines() if line.get_ydata()[0] in (0.41, 0.43)}
+    (pixels,) = [line for line in ax.get_lines() if line.get_label() == "pixels"]
+    assert len(styles) == 1
+    assert pixels.get_linestyle() not in styles
+
+
 def test_a_reference_without_repeats_has_no_ceiling_line(result: xr.Dataset) -> None:
     ax = plots.plot_cross_scores(result.assign(ceiling=("representation", [np.nan] * 3)))
     assert not [line for line in ax.get_lines() if "ceiling" in str(line.get_label())]
