@@ -17,19 +17,26 @@ _HOMES = {
     "open_nwb": "recordings",
     "activations": "networks",
     "linear_identifiability": "identifiability",
+    "representational_similarity": "identifiability",
+    "superposition_reference": "identifiability",
     "DictionaryLearning": "sparse_coding",
     "sparse_encode": "sparse_coding",
     "surrogate_test": "sparse_coding",
     "interpretability_scores": "interpretability",
     "compare": "comparison",
+    "datasets": "catalog",
+    "fetch": "catalog",
+    "load": "catalog",
 }
 _ROOMS = (
+    "catalog",
     "comparison",
     "demo",
     "errors",
     "files",
     "identifiability",
     "interpretability",
+    "manifests",
     "networks",
     "plots",
     "population",
@@ -43,17 +50,23 @@ __all__ = [
     "DictionaryLearning",
     "activations",
     "compare",
+    "datasets",
+    "fetch",
     "interpretability_scores",
     "linear_identifiability",
+    "load",
     "open_nwb",
+    "representational_similarity",
     "sparse_encode",
+    "superposition_reference",
     "surrogate_test",
     *_ROOMS,
 ]
 
 if TYPE_CHECKING:
+    from neurosparse.catalog import datasets, fetch, load
     from neurosparse.comparison import compare
-    from neurosparse.identifiability import linear_identifiability
+    from neurosparse.identifiability import linear_identifiability, representational_similarity, superposition_reference
     from neurosparse.interpretability import interpretability_scores
     from neurosparse.networks import activations
     from neurosparse.recordings import open_nwb

@@ -4,7 +4,15 @@ A front door: imports `population`, the backend and ``errors``; knows nothing of
 """
 
 from neurosparse.identifiability.choices import choose_best, paired_difference
+from neurosparse.identifiability.representational import representational_similarity, superposition_reference
 from neurosparse.identifiability.results import select_direction
 from neurosparse.identifiability.scores import linear_identifiability
 
-__all__ = ["choose_best", "linear_identifiability", "paired_difference", "select_direction"]
+__all__ = [
+    "choose_best",
+    "linear_identifiability",
+    "paired_difference",
+    "representational_similarity",
+    "select_direction",
+    "superposition_reference",
+]

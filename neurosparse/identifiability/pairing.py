@@ -64,9 +64,13 @@ class Pair:
     given: bool
 
 
-def pair(x: Any, y: Any, *, groups: Any, nan: Nan, n_splits: int, random_state: Any) -> Pair:
-    """`x` and `y` as matrices of the same samples; see `linear_identifiability` for what may enter."""
+def pair(x: Any, y: Any, *, groups: Any, nan: Nan, n_splits: int, random_state: Any, ceilings: bool = True) -> Pair:
+    """`x` and `y` as matrices of the same samples; see `linear_identifiability` for what may enter.
+
+    Without `ceilings` the reliability of single units is not estimated: theirs are NaN.
+    """
     sides = {"x": x, "y": y}
+    n_splits = n_splits if ceilings else 0
     repeats = {name: _repeats(side, name, nan, n_splits, random_state) for name, side in sides.items()}
     averaged = {name: found[0] for name, found in repeats.items()}
     lead, first, second = _aligned(
@@ -105,6 +109,8 @@ def _repeats(side: Any, name: str, nan: Nan, n_splits: int, random_state: Any) -
         return averaged, None, "reliability over time bins is not estimated: reduce time first"
     if n_repeated < 3:
         return averaged, None, f"only {n_repeated} stimuli were repeated"
+    if n_splits == 0:
+        return averaged, None, ""
     found = population.reliability(side, n_splits=n_splits, random_state=random_state)
     return averaged, found["ceiling"].values, ""
 

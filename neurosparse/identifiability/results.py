@@ -137,7 +137,7 @@ def _one_direction(
         "n_targets": len(r),
         "n_targets_available": part.n_targets_available,
         "n_scored": n_scored,
-        "verdict": _verdict(p_pooled),
+        "verdict": chance_verdict(p_pooled),
         "note": "; ".join(notes),
     }
     return per_target, per_direction
@@ -153,7 +153,8 @@ def _interval(samples: Array, observed: Any) -> tuple[Any, Any]:
     return np.minimum(low, 1.0), np.minimum(high, 1.0)
 
 
-def _verdict(p: float) -> str:
+def chance_verdict(p: float) -> str:
+    """What a p-value says at level .05."""
     if np.isnan(p):
         return "undecidable"
     return "above chance" if p <= LEVEL else "not above chance"
