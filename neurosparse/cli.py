@@ -1,4 +1,4 @@
-"""The commands: ``neurosparse inspect``, ``neurosparse compare`` and ``neurosparse demo``."""
+"""The commands: ``neurosparse inspect``, ``compare``, ``demo``, ``datasets``, ``fetch`` and ``verify``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from neurosparse import __version__
-from neurosparse.errors import NeurosparseError
+from neurosparse.errors import FileError, NeurosparseError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,7 +62,22 @@ def _parser() -> argparse.ArgumentParser:
         "--seed", type=int, default=0, dest="random_state", help="seed of the world (default %(default)s)"
     )
     demo.set_defaults(run=_demo)
+    _add_datasets(commands)
     return parser
+
+
+def _add_datasets(commands: Any) -> None:
+    datasets = commands.add_parser("datasets", help="list the public datasets that can be fetched by name")
+    datasets.set_defaults(run=_datasets)
+
+    fetch = commands.add_parser("fetch", help="download a file of a dataset and verify it")
+    fetch.add_argument("dataset", metavar="ID", help="a dataset, or a manifest of your own (TOML)")
+    fetch.add_argument("--asset", metavar="NAME", help="one of its files; the one that it is loaded from by default")
+    fetch.set_defaults(run=_fetch)
+
+    verify = commands.add_parser("verify", help="compare the files that are here with their manifests")
+    verify.add_argument("dataset", nargs="?", metavar="ID", help="one dataset; all by default")
+    verify.set_defaults(run=_verify)
 
 
 def _add_choices(compare: argparse.ArgumentParser) -> None:
@@ -113,6 +128,30 @@ def _demo(options: argparse.Namespace) -> None:
     from neurosparse.demo import run_demo
 
     print(run_demo(options.out, random_state=options.random_state, on_step=_Progress()))
+
+
+def _datasets(options: argparse.Namespace) -> None:
+    from neurosparse.catalog import datasets
+
+    print(datasets())
+
+
+def _fetch(options: argparse.Namespace) -> None:
+    from neurosparse.catalog import fetch
+
+    print(fetch(options.dataset, options.asset))
+
+
+def _verify(options: argparse.Namespace) -> None:
+    from neurosparse.catalog import verify
+
+    files = verify(options.dataset)
+    here = files[files["state"] != "missing"]
+    print("\n".join(f"{row.state}  {row.path}" for row in here.itertuples()) or "no file is here")
+    print(f"{len(files)} files: {', '.join(f'{n} {state}' for state, n in files['state'].value_counts().items())}")
+    damaged = here.loc[here["state"] == "damaged", "dataset"]
+    if len(damaged):
+        raise FileError(f"{len(damaged)} files are damaged. Fetch them again: neurosparse fetch {damaged.iloc[0]}")
 
 
 class _Progress:
