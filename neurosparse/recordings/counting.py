@@ -1,11 +1,13 @@
-"""Counting spikes in bins, right to the sample: sorted arrays in, arrays of counts out. Imports numpy alone."""
+"""Counting spikes in bins, right to the sample: sorted arrays in, counts out. Imports numpy and numba alone."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numba import njit
 
 # Two times of float64 arithmetic that should be equal differ by less than this many seconds, or a few of their last
 # binary digits where they are larger than days.
@@ -57,7 +59,13 @@ def fits_rate(trains: Sequence[np.ndarray], rate: float) -> bool:
 
 
 def count_bins(
-    trains: Sequence[np.ndarray], starts: np.ndarray, bin_width: float, n_bins: int, clock: Clock
+    trains: Sequence[np.ndarray],
+    starts: np.ndarray,
+    bin_width: float,
+    n_bins: int,
+    clock: Clock,
+    dtype: Any = np.uint16,
+    first: int = 0,
 ) -> np.ndarray:
     """Spikes of each unit in bins ``[start + k * bin_width, start + (k + 1) * bin_width)``.
 
@@ -71,34 +79,75 @@ def count_bins(
         Seconds.
     n_bins : int
     clock : Clock
+    dtype : dtype
+        Of the counts; uint16 becomes uint32 where a bin holds more than 65,535 spikes.
+    first : int
+        The k of the first bin: a part of a longer run of bins is counted on the same edges as the whole.
 
     Returns
     -------
     numpy.ndarray
-        Shape (unit, trial, time), uint16, or uint32 where a bin holds more than 65,535 spikes.
+        Shape (unit, trial, time).
 
     Notes
     -----
-    Time goes with the number of spikes inside the trials plus the number of bins; memory is the result plus one
-    unit's counts as int64. Each unit is written in one run, so the result is the transpose of the population.
+    Each unit's times are walked once, from where a trial begins to where it ends; memory is the result. Each unit is
+    written in one run, so the result is the transpose of the population.
     """
-    counts = np.zeros((len(trains), len(starts), n_bins), np.uint16)
-    first_edges = clock.edges(starts)
+    counts = np.zeros((len(trains), len(starts), n_bins), dtype)
     step = float(clock.edges(np.asarray(bin_width)))
+    first_edges = clock.edges(starts) + first * step
     for unit, train in enumerate(trains):
-        spikes = clock.spikes(train)
-        first, last = _between(spikes, first_edges, first_edges + n_bins * step, clock)
-        n_inside = last - first
-        trial = np.repeat(np.arange(len(starts)), n_inside)
-        begin = np.repeat(first - (np.cumsum(n_inside) - n_inside), n_inside)
-        inside = spikes[np.arange(len(trial)) + begin]
-        bins = np.floor((inside - first_edges[trial] + clock.slack) / step).astype(np.int64)
-        np.clip(bins, 0, n_bins - 1, out=bins)
-        counted = np.bincount(trial * n_bins + bins, minlength=counts[unit].size)
-        if counted.size and counted.max() > np.iinfo(counts.dtype).max:
+        if not _count(train, first_edges, step, clock.rate or 0.0, clock.slack, counts[unit]):
+            counts[unit] = 0
             counts = counts.astype(np.uint32)
-        counts[unit] = counted.reshape(len(starts), n_bins)
+            _count(train, first_edges, step, clock.rate or 0.0, clock.slack, counts[unit])
     return counts
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _count(
+    spikes: np.ndarray, starts: np.ndarray, step: float, rate: float, slack: float, counts: np.ndarray
+) -> bool:  # pragma: no cover - compiled
+    """Add the spikes of one unit to `counts` (trial, time); False where a count would pass 65,535 in two bytes.
+
+    `starts`, `step` and `slack` are in samples where `rate` is not 0, else in seconds, as the spikes are.
+    """
+    n_bins = counts.shape[1]
+    largest = 65_535 if counts.itemsize == 2 else 1 << 31
+    for trial in range(len(starts)):
+        begin = starts[trial] - slack
+        end = starts[trial] + n_bins * step - slack
+        low, high = 0, len(spikes)
+        while low < high:
+            middle = (low + high) // 2
+            if (np.rint(spikes[middle] * rate) if rate else spikes[middle]) < begin:
+                low = middle + 1
+            else:
+                high = middle
+        for i in range(low, len(spikes)):
+            spike = np.rint(spikes[i] * rate) if rate else spikes[i]
+            if spike >= end:
+                break
+            k = min(int((spike - begin) / step), n_bins - 1)
+            if counts[trial, k] == largest:
+                return False
+            counts[trial, k] += 1
+    return True
+
+
+@njit(cache=True, nogil=True)
+def flaws(spikes: np.ndarray) -> tuple[int, int, int]:  # pragma: no cover - compiled
+    """How many of one unit's times are NaN or infinite, how many lie before the one they follow, how many repeat it."""
+    unreal, falls, repeats = 0, 0, 0
+    for i in range(len(spikes)):
+        if not np.isfinite(spikes[i]):
+            unreal += 1
+        elif i and spikes[i] < spikes[i - 1]:
+            falls += 1
+        elif i and spikes[i] == spikes[i - 1]:
+            repeats += 1
+    return unreal, falls, repeats
 
 
 def count_windows(trains: Sequence[np.ndarray], starts: np.ndarray, stops: np.ndarray, clock: Clock) -> np.ndarray:

@@ -217,8 +217,12 @@ class Recording:
         stimulus: str | None = None,
         table: str | None = None,
         sampling_rate: float | None = None,
+        quantity: str = "count",
+        kernel: tuple[str, float] | None = None,
+        min_rate: float = 0.0,
+        chunks: int | str | None = None,
     ) -> xr.DataArray:
-        """Spike counts of the units table.
+        """Spike counts, or firing rates, of the units table.
 
         Bin k counts the spikes t with ``start + k * bin_width <= t < start + (k + 1) * bin_width``: a spike on an edge
         belongs to the bin that starts there, whatever float error time and edge carry.
@@ -242,13 +246,23 @@ class Recording:
             Name or path of the units table; needed where there are several.
         sampling_rate : float, optional
             Samples a second. Spike times are then whole samples; taken from the file where it states a resolution.
+        quantity : {"count", "rate"}
+            Of each bin: its spikes, or spikes a second.
+        kernel : (str, float), optional
+            Smooths the rates. Symmetric: ``("gaussian", sd)``, ``("boxcar", width)``; causal, so that no bin sees
+            what comes after it: ``("half-gaussian", sd)``, ``("exponential", time constant)``; in seconds. Spikes
+            around the window are read too, and bins that were not observed weigh nothing.
+        min_rate : float
+            Leave out units that fire less, in Hz over the time they were observed. 0 keeps silent ones too.
+        chunks : int or "auto", optional
+            A population backed by dask (extra ``dask``), counted when asked for: entries of its first dim a block.
 
         Returns
         -------
         xarray.DataArray
             Population (time, unit), (trial, time, unit) or (trial, unit). Counts are uint16 (uint32 above 65,535),
             float32 where some are NaN: bins outside a unit's obs_intervals, or outside the session where it has none.
-            Silent units are zeros.
+            Rates of bins are float32. Silent units are zeros.
 
         Raises
         ------
@@ -260,10 +274,15 @@ class Recording:
         Notes
         -----
         Spike times are read once, whole; time then goes with the spikes inside the windows plus the number of bins.
+        Times that are NaN or infinite are dropped, unsorted ones sorted, negative ones kept (they lie before the
+        file's zero), and so are those that equal the one before: each is counted in a `DataWarning`, which
+        ``warnings.simplefilter("error", DataWarning)`` turns into an error.
         """
         request = Request(align, window, reduce, units, stimulus).checked()
         part = self._contents().units(table)
-        options = {"bin_width": bin_width, "sampling_rate": sampling_rate, "extents": self._held.extents()}
+        options: dict[str, Any] = {"bin_width": bin_width, "sampling_rate": sampling_rate}
+        options |= {"quantity": quantity, "kernel": kernel, "min_rate": min_rate, "chunks": chunks}
+        options["extents"] = self._held.extents()
         return self._load(load_spikes, part, part.table, request, **options)
 
     def calcium(

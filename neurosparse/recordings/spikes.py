@@ -6,19 +6,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from neurosparse.errors import InputError
 from neurosparse.recordings.assembly import Measure, Origin, assemble
-from neurosparse.recordings.counting import Clock, count_bins, count_windows, fits_rate, observed
+from neurosparse.recordings.binning import Bins, Span, hidden_bins, report_hidden
+from neurosparse.recordings.counting import Clock, count_windows, fits_rate
 from neurosparse.recordings.intervals import Request, Windows
+from neurosparse.recordings.kernels import make_kernel
+from neurosparse.recordings.lazy import Blocks, as_dask
 from neurosparse.recordings.load_report import LoadReport
 from neurosparse.recordings.tables import Table
-from neurosparse.recordings.trains import Trains, choose_units, read_trains, session_span
+from neurosparse.recordings.trains import Trains, choose_units, drop_quiet, read_trains, session_span
 
-Span = tuple[float, float] | None
 # Bytes of counts that a span nobody asked for may take: a single wrong time stamp makes a session of years.
 LARGEST = 2**32
 
@@ -33,6 +38,10 @@ def load_spikes(
     extents: Sequence[tuple[float, float]],
     origin: Origin,
     report: LoadReport,
+    quantity: str = "count",
+    kernel: Any = None,
+    min_rate: float = 0.0,
+    chunks: int | str | None = None,
 ) -> xr.DataArray:
     """What `Recording.spikes` gives, from one units table.
 
@@ -49,28 +58,31 @@ def load_spikes(
     origin : Origin
     report : LoadReport
         Gets what was chosen, assumed and dropped.
+    quantity, kernel, min_rate, chunks
+        As in `Recording.spikes`.
     """
-    if bin_width is None and request.reduce not in ("sum", "rate"):
-        raise InputError(
-            "spikes needs bin_width (seconds): of the bins, or with reduce='mean' of those that the mean is over. "
-            "Give it, or align= with reduce='sum' (spikes in the window) or 'rate' (spikes a second)."
-        )
+    _check_options(request, bin_width, quantity, kernel, chunks)
     rows, coords = choose_units(table, request.units, report)
     trains = read_trains(table, rows, coords["unit"], report)
     clock = spike_clock(trains, sampling_rate, report)
     report.choose(bin_width=bin_width, reduce=request.reduce)
-    windows, time = None, None
-    if request.align is None:
-        span = request.window or session_span(trains, extents, report)
-        values, time = running_counts(trains, span, request.window is not None, bin_width or 0.0, clock, report)
-    else:
-        windows = request.windows(find_intervals, report)
-        span = session_span(trains, extents, report)
-        if request.reduce is None:
-            values, time = aligned_counts(trains, windows, bin_width or 0.0, span, clock, report)
-        else:
-            values = reduced_counts(trains, windows, request.reduce, bin_width, span, clock, report)
+    windows = None if request.align is None else request.windows(find_intervals, report)
+    asked = request.window if windows is None else None
+    span = None if asked and not (min_rate or kernel) else session_span(trains, extents, report)
+    if min_rate:
+        trains, coords = drop_quiet(trains, coords, min_rate, span, report)
+    time = None
     measure = _MEASURES.get(request.reduce, _COUNT)
+    if request.reduce is not None and windows is not None:
+        values = reduced_counts(trains, windows, request.reduce, bin_width, span, clock, report)
+    else:
+        if windows is None:
+            bins, time = running_bins(trains, asked or span, bool(asked), bin_width or 0.0, clock)
+        else:
+            bins, time = aligned_bins(trains, windows, bin_width or 0.0, span, clock)
+        if quantity == "rate" or kernel is not None:
+            bins, measure = _as_rate(bins, kernel, span, report), _MEASURES["rate"]
+        values = bin_values(bins, windows is None, chunks, report)
     return assemble(
         values,
         unit_coords=coords,
@@ -86,6 +98,44 @@ def load_spikes(
 
 _COUNT = Measure("spikes", "spike count", "1")
 _MEASURES = {"mean": Measure("spikes", "mean spike count a bin", "1"), "rate": Measure("spikes", "firing rate", "Hz")}
+
+
+def _check_options(request: Request, bin_width: float | None, quantity: str, kernel: Any, chunks: Any) -> None:
+    if bin_width is None and request.reduce not in ("sum", "rate"):
+        raise InputError(
+            "spikes needs bin_width (seconds): of the bins, or with reduce='mean' of those that the mean is over. "
+            "Give it, or align= with reduce='sum' (spikes in the window) or 'rate' (spikes a second)."
+        )
+    if quantity not in ("count", "rate"):
+        raise InputError(f"quantity must be 'count' or 'rate'; got {quantity!r}.")
+    if request.reduce is not None and (quantity != "count" or kernel is not None or chunks is not None):
+        raise InputError(
+            f"quantity, kernel and chunks are of bins; with reduce={request.reduce!r} there are none. Leave them out; "
+            "reduce='rate' gives spikes a second."
+        )
+
+
+def _as_rate(bins: Bins, kernel: Any, span: Span, report: LoadReport) -> Bins:
+    """Rates of `bins`; a kernel leaves out what lies before the session or the bins asked for, and after them."""
+    if kernel is None:
+        return replace(bins, rate=True)
+    made = make_kernel(kernel, bins.width)
+    report.choose(kernel=made.name, kernel_seconds=made.seconds, kernel_bins=[made.before, made.after])
+    if bins.span is None and span is not None:
+        begins, ends = bins.edges()
+        bins = replace(bins, span=(min(float(begins.min()), span[0]), max(float(ends.max()), span[1])))
+    return replace(bins, rate=True, kernel=made)
+
+
+def bin_values(bins: Bins, running: bool, chunks: int | str | None, report: LoadReport) -> Any:
+    """Values of all bins, (time, unit) of one running window or (trial, time, unit); with `chunks` a dask array."""
+    report_hidden(hidden_bins(bins.trains, bins.span, *bins.edges()), bins.trains, bins.span, report)
+    if chunks is None:
+        return bins.blocks(running, None, 0, bins.n_bins if running else len(bins.starts))
+    n_units = len(bins.trains.times)
+    shape = (bins.n_bins, n_units) if running else (len(bins.starts), bins.n_bins, n_units)
+    dtype = bins.dtype()
+    return as_dask(Blocks(shape, dtype, partial(bins.blocks, running, dtype)), chunks)
 
 
 def spike_clock(trains: Trains, sampling_rate: float | None, report: LoadReport) -> Clock:
@@ -132,10 +182,8 @@ def n_whole_bins(length: float, bin_width: float) -> int:
     return n_bins
 
 
-def running_counts(
-    trains: Trains, span: Span, exact: bool, bin_width: float, clock: Clock, report: LoadReport
-) -> tuple[np.ndarray, np.ndarray]:
-    """Counts over the whole session.
+def running_bins(trains: Trains, span: Span, exact: bool, bin_width: float, clock: Clock) -> tuple[Bins, np.ndarray]:
+    """Bins over the whole session.
 
     Parameters
     ----------
@@ -147,12 +195,11 @@ def running_counts(
     bin_width : float
         Seconds.
     clock : Clock
-    report : LoadReport
 
     Returns
     -------
-    counts : numpy.ndarray
-        Shape (time, unit); uint16 or uint32, float32 where a bin is not fully observed and so NaN.
+    bins : Bins
+        One window.
     time : numpy.ndarray
         Bin centres in seconds, float64.
     """
@@ -168,31 +215,22 @@ def running_counts(
         last = trains.extent()
         if last is not None and last[1] >= start + n_bins * bin_width - 1e-9:
             n_bins += 1  # a last spike on an edge belongs to the bin that starts there
-        if n_bins * (2 * len(trains.times) + 8) > LARGEST:  # the counts, and one unit of them as int64
+        if n_bins * (2 * len(trains.times) + 8) > LARGEST:  # the counts and the bin centres
             raise InputError(
                 f"the session spans {stop - start:g} s by what the file holds: {n_bins} bins of {bin_width:g} s for "
                 f"{len(trains.times)} units. Give window=(start, stop) in seconds of the recording, or wider bins."
             )
-    counts = count_bins(trains.times, np.array([start]), bin_width, n_bins, clock)
-    edges = start + np.arange(n_bins + 1) * bin_width
-    counts = _mask(counts, trains.observed, edges[None, :-1], edges[None, 1:], None, report)
-    return counts[:, 0].T, edges[:-1] + bin_width / 2
+    bins = Bins(trains, np.array([start]), bin_width, n_bins, clock, None)
+    return bins, start + (np.arange(n_bins) + 0.5) * bin_width
 
 
-def aligned_counts(
-    trains: Trains,
-    windows: Windows,
-    bin_width: float,
-    span: Span,
-    clock: Clock,
-    report: LoadReport,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Counts in the bins of each window: (trial, time, unit), and bin centres in seconds from the event."""
+def aligned_bins(
+    trains: Trains, windows: Windows, bin_width: float, span: Span, clock: Clock
+) -> tuple[Bins, np.ndarray]:
+    """The bins of each window, and their centres in seconds from the event."""
     n_bins = n_whole_bins(windows.length, bin_width)
-    counts = count_bins(trains.times, windows.starts, bin_width, n_bins, clock)
-    edges = windows.starts[:, None] + np.arange(n_bins + 1) * bin_width
-    counts = _mask(counts, trains.observed, edges[:, :-1], edges[:, 1:], span, report)
-    return np.moveaxis(counts, 0, -1), windows.offset + (np.arange(n_bins) + 0.5) * bin_width
+    time = windows.offset + (np.arange(n_bins) + 0.5) * bin_width
+    return Bins(trains, windows.starts, bin_width, n_bins, clock, span), time
 
 
 def reduced_counts(
@@ -208,11 +246,15 @@ def reduced_counts(
 
     A window that is not fully observed is NaN. Counts are uint16 or uint32 until one is NaN.
     """
-    counts = count_windows(trains.times, windows.starts, windows.stops, clock)
+    counts: np.ndarray = count_windows(trains.times, windows.starts, windows.stops, clock)  # (unit, trial)
+    hidden = hidden_bins(trains, span, windows.starts[:, None], windows.stops[:, None])
+    report_hidden(hidden, trains, span, report)
     small = np.uint16 if counts.max(initial=0) <= np.iinfo(np.uint16).max else np.uint32
-    counts = _mask(
-        counts.astype(small)[..., None], trains.observed, windows.starts[:, None], windows.stops[:, None], span, report
-    )[..., 0].T
+    counts = counts.astype(np.float32 if any(mask is not None for mask in hidden) else small)
+    for unit, mask in enumerate(hidden):
+        if mask is not None:
+            counts[unit, mask[:, 0]] = np.nan
+    counts = counts.T
     if reduce == "sum":
         return counts
     duration = windows.stops - windows.starts
@@ -222,47 +264,3 @@ def reduced_counts(
     if empty.any():
         report.warn(f"{int(empty.sum())} of {len(empty)} windows are of zero length: their {reduce} is NaN.")
     return np.divide(counts, duration[:, None], out=np.full(counts.shape, np.nan), where=~empty[:, None])
-
-
-def _mask(
-    counts: np.ndarray,
-    observations: list[np.ndarray] | None,
-    starts: np.ndarray,
-    stops: np.ndarray,
-    span: Span,
-    report: LoadReport,
-) -> np.ndarray:
-    """`counts` (unit, trial, time) with NaN where a bin is not fully inside a unit's observation intervals.
-
-    A unit that states none was observed throughout `span`; throughout all bins where that is None too.
-    """
-    default = None if span is None else np.array([span])
-    masks: dict[bytes, np.ndarray] = {}
-    hidden = np.zeros(len(counts), dtype=bool)
-    for unit in range(len(counts)):
-        stated = None if observations is None or not len(observations[unit]) else observations[unit]
-        intervals = default if stated is None else stated
-        if intervals is None:
-            continue
-        key = intervals.tobytes()
-        if key not in masks:
-            masks[key] = ~observed(intervals, starts, stops)
-        if masks[key].any():
-            if not hidden.any():
-                counts = counts.astype(np.float32)
-            hidden[unit] = True
-            counts[unit, masks[key]] = np.nan
-    if hidden.any():
-        unseen = np.isnan(counts)
-        where = f"in {int(hidden.sum())} of {len(counts)} units"
-        if counts.shape[1] > 1:
-            where += f" and {int(unseen.any(axis=(0, 2)).sum())} of {counts.shape[1]} trials"
-        reason = (
-            "obs_intervals" if span is None else f"the session ({span[0]:g} to {span[1]:g} s, by what the file holds)"
-        )
-        if observations is not None and span is not None:
-            reason = "the obs_intervals, or the session where a unit has none"
-        report.warn(
-            f"{int(unseen.sum())} of {counts.size} counts are NaN, {where}: their bins are not fully inside {reason}."
-        )
-    return counts

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from neurosparse.errors import FileError, MissingError
+from neurosparse.errors import FileError, InputError, MissingError
+from neurosparse.recordings.counting import flaws
 from neurosparse.recordings.load_report import LoadReport, some
 from neurosparse.recordings.tables import Table, name_coords
 from neurosparse.recordings.units import AREA_COLUMNS, match_ids, unit_areas, unit_labels
@@ -76,7 +77,7 @@ def choose_units(table: Table, units: str | Sequence[Any] | None, report: LoadRe
 
 
 def read_trains(table: Table, rows: np.ndarray, labels: np.ndarray, report: LoadReport) -> Trains:
-    """Spike times of `rows` in one bulk read; times that are not finite dropped, unsorted ones sorted, both counted.
+    """Spike times of `rows` in one bulk read; not finite ones dropped, unsorted ones sorted, repeats kept, all counted.
 
     Raises
     ------
@@ -97,31 +98,79 @@ def read_trains(table: Table, rows: np.ndarray, labels: np.ndarray, report: Load
         raise FileError(
             f"spike_times of {table.path!r} has {len(bounds) - 1} rows for {table.n_rows} units. The file is damaged."
         )
-    trains = [spikes[bounds[row] : bounds[row + 1]] for row in rows]
-    trains = _drop_unreal(trains, labels, report)
-    return Trains(_sort(trains, labels, report), _obs_intervals(table, rows, report), table.resolution)
+    trains = _cleaned([spikes[bounds[row] : bounds[row + 1]] for row in rows], labels, report)
+    return Trains(trains, _obs_intervals(table, rows, report), table.resolution)
 
 
-def _drop_unreal(trains: list[np.ndarray], labels: np.ndarray, report: LoadReport) -> list[np.ndarray]:
-    lost = np.array([len(train) - int(np.isfinite(train).sum()) for train in trains])
-    if not lost.any():
-        return trains
-    report.warn(
-        f"{lost.sum()} spike times of {(lost > 0).sum()} units are NaN or infinite and are dropped "
-        f"(units {some(labels[lost > 0])})."
-    )
-    return [train[np.isfinite(train)] if lost[i] else train for i, train in enumerate(trains)]
+def _cleaned(trains: list[np.ndarray], labels: np.ndarray, report: LoadReport) -> list[np.ndarray]:
+    """Finite times in rising order; those that repeat the one before stay and are counted."""
+    found = np.array([flaws(train) for train in trains], dtype=np.int64).reshape(-1, 3)
+    unreal, falls, _ = found.T
+    for unit in np.flatnonzero(unreal):
+        trains[unit] = trains[unit][np.isfinite(trains[unit])]
+        falls[unit] = flaws(trains[unit])[1]
+    for unit in np.flatnonzero(falls):
+        trains[unit] = np.sort(trains[unit])
+    for unit in np.flatnonzero(unreal + falls):
+        found[unit, 2] = flaws(trains[unit])[2]
+    _report_flaws(found, labels, report)
+    return trains
 
 
-def _sort(trains: list[np.ndarray], labels: np.ndarray, report: LoadReport) -> list[np.ndarray]:
-    unsorted = np.array([bool((np.diff(train) < 0).any()) for train in trains], dtype=bool)
-    if not unsorted.any():
-        return trains
-    report.warn(
-        f"spike times of {unsorted.sum()} of {len(trains)} units are not in rising order and are sorted "
-        f"(units {some(labels[unsorted])}). If a clock was reset within the recording, the times are wrong."
-    )
-    return [np.sort(train) if unsorted[i] else train for i, train in enumerate(trains)]
+def _report_flaws(found: np.ndarray, labels: np.ndarray, report: LoadReport) -> None:
+    unreal, falls, repeats = found.T
+    if unreal.any():
+        report.warn(
+            f"{unreal.sum()} spike times of {(unreal > 0).sum()} units are NaN or infinite and are dropped "
+            f"(units {some(labels[unreal > 0])})."
+        )
+    if falls.any():
+        report.warn(
+            f"spike times of {(falls > 0).sum()} of {len(found)} units are not in rising order and are sorted "
+            f"(units {some(labels[falls > 0])}). If a clock was reset within the recording, the times are wrong."
+        )
+    if repeats.any():
+        report.warn(
+            f"{repeats.sum()} spike times of {(repeats > 0).sum()} units equal the one before and are counted as "
+            f"spikes (units {some(labels[repeats > 0])}): times of a coarse clock, or one spike sorted twice."
+        )
+
+
+def drop_quiet(
+    trains: Trains, coords: dict[str, np.ndarray], min_rate: float, span: tuple[float, float] | None, report: LoadReport
+) -> tuple[Trains, dict[str, np.ndarray]]:
+    """The units that fire at `min_rate` (Hz) or more over the time they were observed, and their coords.
+
+    Raises
+    ------
+    InputError
+        If `min_rate` is no positive number, or no unit fires as much.
+    """
+    if not (np.isfinite(min_rate) and min_rate > 0):
+        raise InputError(f"min_rate must be a positive number of spikes a second; got {min_rate!r}.")
+    rates = mean_rates(trains, span)
+    kept = np.flatnonzero(rates >= min_rate)
+    if not len(kept):
+        raise InputError(
+            f"none of {len(rates)} units fires at min_rate={min_rate:g} Hz; the most is {rates.max():g} Hz."
+        )
+    report.choose(min_rate=min_rate, n_units_at_min_rate=[len(kept), len(rates)])
+    seen = None if trains.observed is None else [trains.observed[unit] for unit in kept]
+    left = Trains([trains.times[unit] for unit in kept], seen, trains.resolution)
+    return left, {name: values[kept] for name, values in coords.items()}
+
+
+def mean_rates(trains: Trains, span: tuple[float, float] | None) -> np.ndarray:
+    """Spikes a second of each unit over the union of its obs_intervals, else over `span`; 0 where it lasts no time."""
+    rates = np.zeros(len(trains.times))
+    for unit, train in enumerate(trains.times):
+        stated = None if trains.observed is None else trains.observed[unit]
+        pairs = stated if stated is not None and len(stated) else np.array([span or (0.0, 0.0)])
+        pairs = pairs[np.argsort(pairs[:, 0])]
+        reach = np.maximum.accumulate(np.concatenate([pairs[:1, 0], pairs[:, 1]]))
+        seconds = float(np.maximum(pairs[:, 1] - np.maximum(pairs[:, 0], reach[:-1]), 0.0).sum())
+        rates[unit] = len(train) / seconds if seconds else 0.0
+    return rates
 
 
 def _obs_intervals(table: Table, rows: np.ndarray, report: LoadReport) -> list[np.ndarray] | None:

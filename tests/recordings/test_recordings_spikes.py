@@ -5,10 +5,10 @@ import warnings
 import numpy as np
 import pynwb
 import pytest
-from nwb_parts import replace, rois, series, trials, units
+from nwb_parts import rois, trials, units
 
 from neurosparse import open_nwb, population
-from neurosparse.errors import DataWarning, FileError, InputError, MissingError
+from neurosparse.errors import DataWarning, InputError, MissingError
 
 
 @pytest.fixture
@@ -28,14 +28,6 @@ def test_counts_over_the_session(small):
     np.testing.assert_array_equal(x["time"], np.arange(10) + 0.5)
     assert x["time"].dtype == np.float64
     assert x.dtype == np.uint16
-
-
-def test_a_silent_unit_stays_as_zeros(small):
-    with open_nwb(small) as recording:
-        x = recording.spikes(bin_width=0.5)
-    assert list(x["unit_id"].values) == [7, 8, 9]
-    assert int(x.sel(unit=8).sum()) == 0
-    assert not np.isnan(x).any()
 
 
 def test_trials_may_overlap_and_each_keeps_its_spikes(small):
@@ -97,66 +89,12 @@ def test_windows_that_leave_the_session_are_nan_and_counted(small):
     np.testing.assert_array_equal(x.sel(unit=7), [[np.nan, 3, 1], [3, 1, 1], [3, 1, 1], [0, 1, np.nan]])
 
 
-def test_obs_intervals_make_unobserved_bins_nan_not_zero(write_nwb):
-    trains = [[0.5, 1.5, 2.5], [0.5, 2.2], [0.6]]
-    obs = [[[0.0, 3.0]], [[0.0, 1.5], [2.0, 3.0]], [[0.0, 1.0], [1.0, 3.0]]]
-    path = write_nwb(units(trains, obs=obs))
-    with open_nwb(path) as recording, pytest.warns(DataWarning, match=r"1 of 9 counts are NaN, in 1 of 3 units"):
-        x = recording.spikes(bin_width=1.0)
-    np.testing.assert_array_equal(x, [[1, 1, 1], [1, np.nan, 0], [1, 1, 0]])
-
-
 def test_fully_observed_counts_stay_small_integers(write_nwb):
     path = write_nwb(units([[0.5]], obs=[[[0.0, 3.0]]]))
     with open_nwb(path) as recording:
         x = recording.spikes(bin_width=1.0)
     np.testing.assert_array_equal(x[:, 0], [1, 0, 0])
     assert x.dtype == np.uint16
-
-
-def test_windows_outside_obs_intervals_are_nan_in_every_shape(write_nwb):
-    path = write_nwb(units([[0.5, 4.5]], obs=[[[0.0, 2.0]]]), trials([0.0, 4.0]))
-    with open_nwb(path) as recording:
-        with pytest.warns(DataWarning, match="1 of 2 counts are NaN, in 1 of 1 units and 1 of 2 trials"):
-            total = recording.spikes(align="trials", window=(0, 1), reduce="sum")
-        with pytest.warns(DataWarning, match="not fully inside the obs_intervals"):
-            rate = recording.spikes(align="trials", window=(0, 1), reduce="rate")
-    np.testing.assert_array_equal(total[:, 0], [1, np.nan])
-    np.testing.assert_array_equal(rate[:, 0], [1, np.nan])
-
-
-def test_the_index_may_not_wrap_round(write_nwb):
-    """pynwb stores ends 100, 350, 390 as bytes or two bytes; differences of those wrap."""
-    rng = np.random.default_rng(0)
-    sizes = [100, 250, 40]
-    path = write_nwb(units([np.sort(rng.uniform(0, 10, n)) for n in sizes]))
-    with pynwb.NWBHDF5IO(path, "r") as io:
-        stored = io.read().units["spike_times"].data[:]
-        assert stored.dtype.itemsize < 8, "the quirk is there"
-    with open_nwb(path) as recording:
-        np.testing.assert_array_equal(recording.spikes(bin_width=0.1).sum("time"), sizes)
-
-
-def test_an_index_that_falls_or_passes_the_end_is_refused(write_nwb):
-    path = write_nwb(units([[0.1, 0.2], [0.3], [0.4]]))
-    for ends in ([2, 1, 4], [2, 3, 5]):
-        replace(path, "units/spike_times_index", np.array(ends, np.uint8))
-        with open_nwb(path) as recording, pytest.raises(FileError, match="index of column 'spike_times' does not fit"):
-            recording.spikes(bin_width=1.0)
-
-
-def test_unsorted_spikes_are_sorted_and_named(write_nwb):
-    path = write_nwb(units([[0.5, 2.5, 0.1, 1.5], [0.2, 0.3]], ids=[4, 5]))
-    with open_nwb(path) as recording, pytest.warns(DataWarning, match=r"1 of 2 units are not in rising .*\(units 4\)"):
-        x = recording.spikes(bin_width=1.0)
-    np.testing.assert_array_equal(x, [[2, 2], [1, 0], [1, 0]])
-
-
-def test_spikes_that_are_no_numbers_are_dropped_and_counted(write_nwb):
-    path = write_nwb(units([[0.5, np.nan, 1.5], [np.inf, np.nan], [0.1]]))
-    with open_nwb(path) as recording, pytest.warns(DataWarning, match=r"3 spike times of 2 units .*\(units 0, 1\)"):
-        x = recording.spikes(bin_width=1.0)
-    np.testing.assert_array_equal(x, [[1, 0, 1], [1, 0, 0]])
 
 
 def test_what_was_dropped_stands_in_the_provenance(write_nwb):
@@ -283,16 +221,6 @@ def test_a_sampling_rate_may_be_given(write_nwb):
             recording.spikes(bin_width=0.001, sampling_rate=300)
         with pytest.raises(InputError, match="positive number of samples a second"):
             recording.spikes(bin_width=0.001, sampling_rate=0)
-
-
-def test_a_wild_time_stamp_does_not_stretch_the_session(write_nwb):
-    """As in a human recording whose event clock begins in 1921."""
-    wild = series("events", [1, 2, 3], timestamps=[-1.5e9, 1.0, 2.0])
-    with open_nwb(write_nwb(units([[0.5, 3.5]]), wild)) as recording:
-        x = recording.spikes(bin_width=1.0)
-        assert "more than 30 days" in repr(recording)
-    assert x.sizes["time"] == 4
-    assert "1 extents" in population.provenance(x)["assumed"][0]
 
 
 def test_a_window_without_align_is_of_the_recording(small):
