@@ -57,6 +57,11 @@ class Request(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def end_headers(self) -> None:
+        """Say that the connection ends, lest a redirect be asked for over one that is just closing."""
+        self.send_header("Connection", "close")
+        super().end_headers()
+
     def log_message(self, *_: Any) -> None:
         """Be silent."""
 
