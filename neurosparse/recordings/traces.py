@@ -138,7 +138,7 @@ def _between(frames: Frames, window: Any) -> tuple[int, int]:
     first, last = np.searchsorted(frames.times, [float(edge) for edge in window])
     if first == last:
         raise InputError(
-            f"window={tuple(window)} holds no frame of {frames.series.path!r}, which runs from {frames.times[0]:g} to "
+            f"window={tuple(window)} holds no frame of {frames.path!r}, which runs from {frames.times[0]:g} to "
             f"{frames.times[-1]:g} s."
         )
     return int(first), int(last)
