@@ -19,6 +19,8 @@ _HOMES = {
     "linear_identifiability": "identifiability",
     "representational_similarity": "identifiability",
     "superposition_reference": "identifiability",
+    "additivity": "identifiability",
+    "analogy": "identifiability",
     "DictionaryLearning": "sparse_coding",
     "sparse_encode": "sparse_coding",
     "surrogate_test": "sparse_coding",
@@ -49,6 +51,8 @@ _ROOMS = (
 __all__ = [
     "DictionaryLearning",
     "activations",
+    "additivity",
+    "analogy",
     "compare",
     "datasets",
     "fetch",
@@ -66,7 +70,13 @@ __all__ = [
 if TYPE_CHECKING:
     from neurosparse.catalog import datasets, fetch, load
     from neurosparse.comparison import compare
-    from neurosparse.identifiability import linear_identifiability, representational_similarity, superposition_reference
+    from neurosparse.identifiability import (
+        additivity,
+        analogy,
+        linear_identifiability,
+        representational_similarity,
+        superposition_reference,
+    )
     from neurosparse.interpretability import interpretability_scores
     from neurosparse.networks import activations
     from neurosparse.recordings import open_nwb

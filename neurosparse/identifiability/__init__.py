@@ -3,12 +3,16 @@
 A front door: imports `population`, the backend and ``errors``; knows nothing of where its neurons come from.
 """
 
+from neurosparse.identifiability.analogies import analogy
 from neurosparse.identifiability.choices import choose_best, paired_difference
 from neurosparse.identifiability.representational import representational_similarity, superposition_reference
 from neurosparse.identifiability.results import select_direction
 from neurosparse.identifiability.scores import linear_identifiability
+from neurosparse.identifiability.superposing import additivity
 
 __all__ = [
+    "additivity",
+    "analogy",
     "choose_best",
     "linear_identifiability",
     "paired_difference",
