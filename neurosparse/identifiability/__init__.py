@@ -4,6 +4,7 @@ A front door: imports `population`, the backend and ``errors``; knows nothing of
 """
 
 from neurosparse.identifiability.analogies import analogy
+from neurosparse.identifiability.capacity import compressed_sensing_bounds, phase_diagram
 from neurosparse.identifiability.choices import choose_best, paired_difference
 from neurosparse.identifiability.representational import representational_similarity, superposition_reference
 from neurosparse.identifiability.results import select_direction
@@ -14,8 +15,10 @@ __all__ = [
     "additivity",
     "analogy",
     "choose_best",
+    "compressed_sensing_bounds",
     "linear_identifiability",
     "paired_difference",
+    "phase_diagram",
     "representational_similarity",
     "select_direction",
     "superposition_reference",
