@@ -80,7 +80,8 @@ def choose_kind(candidates: Sequence[Series], kind: str | None) -> list[Series]:
     if candidates and not chosen:
         raise MissingError(
             f"no ROI series is of kind {known[_key(kind)]!r}; there are {listed(candidates)}. "
-            "Choose one by series= if its name misleads."
+            "Choose one by series= if its name misleads"
+            + (", or infer it with deconvolve='oasis'." if known[_key(kind)] == "deconvolved" else ".")
         )
     return chosen
 

@@ -160,6 +160,15 @@ class Contents:
             )
         return next(part for part in parts if part.series is chosen[0])
 
+    def roi_parts(self, names: str | Sequence[str] | None, kind: str | None, *, several: bool) -> list[Part]:
+        """The ROI series of these names; without names the only one of `kind`, or all of it where `several`."""
+        if names is not None and not isinstance(names, str):
+            return [self.rois(name, None) for name in names]
+        if not several or names is not None:
+            return [self.rois(names, kind)]
+        chosen = calcium.choose_kind([part.series for part in self.group("rois")], kind)
+        return [part for part in self.group("rois") if any(part.series is series for series in chosen)]
+
     def images(self, name: str | None) -> Part:
         """The image stack of that name, or the only one; what stands under stimulus/ is preferred."""
         if name is not None:

@@ -10,6 +10,7 @@ import os
 import warnings
 import weakref
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from textwrap import shorten
@@ -287,7 +288,7 @@ class Recording:
 
     def calcium(
         self,
-        series: str | None = None,
+        series: str | Sequence[str] | None = None,
         *,
         kind: str | None = None,
         cells_only: bool = False,
@@ -297,13 +298,21 @@ class Recording:
         units: str | Sequence[Any] | None = None,
         stimulus: str | None = None,
         transposed: bool | None = None,
+        repair: bool = False,
+        bin_width: float | None = None,
+        neuropil: float | tuple[str, float] | None = None,
+        baseline: tuple[float, float] | None = None,
+        deconvolve: str | tuple[str, float] | None = None,
+        clock: str | None = None,
+        chunks: int | str | None = None,
     ) -> xr.DataArray:
         """Traces of a ROI series, in the unit of measure that the file states: ``stored * conversion + offset``.
 
         Parameters
         ----------
-        series : str, optional
-            Name or path; needed where there are several.
+        series : str or sequence of str, optional
+            Name or path; needed where there are several. Of several, such as the planes of one recording, `clock`
+            says how they are brought together.
         kind : {"raw", "neuropil", "dF/F", "deconvolved", "events", "unknown"}, optional
             Take the one series of this kind, by what it and its container are called.
         cells_only : bool
@@ -312,6 +321,25 @@ class Recording:
             As in `spikes`; "mean" and "sum" are over the frames of the window, "rate" is their sum a second.
         transposed : bool, optional
             Whether values are stored (roi, time); found from the lengths of rois and timestamps if not given.
+        repair : bool
+            Put a clock in order that runs backwards, and leave out frames without a time or at a time that was
+            already; both are counted. Otherwise such a clock is an error.
+        bin_width : float, optional
+            Seconds over which frames are averaged; a bin with a NaN frame, or none, is NaN.
+        neuropil : float or (str, float), optional
+            Take this share of the neuropil away, ``F - factor * F_neuropil``: of the file's one neuropil series, or of
+            the one named.
+        baseline : (float, float), optional
+            Percentile and seconds: ``(F - F0) / F0``, F0 the running percentile of as many seconds around each frame.
+        deconvolve : "oasis" or ("oasis", float), optional
+            Events inferred by the package oasis-deconv (extra ``calcium``), with its estimate of the decay or this one
+            in seconds. The three steps are done in this order, on whole traces, and stand in the provenance.
+        clock : {"nearest", "linear", "bin"}, optional
+            Bring several series to the clock of the first: the nearest frame, the line between two, or the mean of the
+            frames up to the next tick. Without names, all series of `kind`. Units get the coords `plane` and
+            `time_offset`, the typical seconds from a tick to the plane's own nearest frame.
+        chunks : int or "auto", optional
+            A population backed by dask (extra ``dask``), read when asked for: entries of its first dim a block.
 
         Returns
         -------
@@ -326,8 +354,17 @@ class Recording:
             If several could be meant, or their orientation cannot be told.
         """
         request = Request(align, window, reduce, units, stimulus).checked()
-        part = self._contents().rois(series, kind)
-        return self._load(load_rois, part, part.series, request, transposed=transposed, cells_only=cells_only)
+        held = self._contents()
+        parts = held.roi_parts(series, kind, several=clock is not None)
+        options: dict[str, Any] = {"transposed": transposed, "cells_only": cells_only, "repair": repair}
+        options |= {"baseline": baseline, "deconvolve": deconvolve, "clock": clock}
+        options |= {"bin_width": bin_width, "chunks": chunks}
+        if neuropil is not None:
+            name, factor = neuropil if isinstance(neuropil, tuple | list) else (None, neuropil)
+            options["neuropil"] = (held.rois(name, None if name else "neuropil").series, factor)
+        notes = [note for part in parts for note in part.notes]
+        part = replace(parts[0], path=" + ".join(part.path for part in parts), notes=notes)
+        return self._load(load_rois, part, [part.series for part in parts], request, **options)
 
     def series(
         self,
@@ -339,6 +376,9 @@ class Recording:
         units: str | Sequence[Any] | None = None,
         stimulus: str | None = None,
         transposed: bool | None = None,
+        repair: bool = False,
+        bin_width: float | None = None,
+        chunks: int | str | None = None,
     ) -> xr.DataArray:
         """Any time series of one or two axes, its columns as units.
 
@@ -346,7 +386,7 @@ class Recording:
         ----------
         name : str
             Name or path.
-        align, window, reduce, units, stimulus, transposed
+        align, window, reduce, units, stimulus, transposed, repair, bin_width, chunks
             As in `calcium`. A series with one sample a row of an interval table (its timestamps are the start times,
             or each lies inside its row) is a vector a trial: it needs no window and has all the table's columns. Give
             a window without `align`, in seconds of the recording, to have it over time instead.
@@ -369,13 +409,16 @@ class Recording:
             table = self._held.sampled_rows(part, align)
         if table is not None:
             return self._load(load_trials, part, part.series, request, table=table, transposed=transposed)
-        return self._load(load_series, part, part.series, request.checked(), transposed=transposed)
+        options: dict[str, Any] = {"bin_width": bin_width, "chunks": chunks}
+        return self._load(
+            load_series, part, part.series, request.checked(), transposed=transposed, repair=repair, **options
+        )
 
     def _load(
         self,
         load: Callable[..., xr.DataArray],
         part: Part,
-        stored: Table | Series,
+        stored: Table | Series | Sequence[Series],
         request: Request,
         **options: Any,
     ) -> xr.DataArray:

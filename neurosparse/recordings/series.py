@@ -115,7 +115,8 @@ class Series:
                 bad = int(np.sum(~np.isfinite(times)) + np.sum(np.diff(times) < 0))
                 raise FileError(
                     f"timestamps of {self.path!r} must rise without NaN; {bad} of {len(times)} do not. "
-                    "Read the values through recording.nwbfile and mend the clock first."
+                    "Give repair=True to leave out frames without a time and put the others in order, or mend the "
+                    "clock first."
                 )
             return times
         if self.rate is None or not self.rate > 0:
@@ -124,6 +125,27 @@ class Series:
                 "cannot be placed in time. Read them through recording.nwbfile."
             )
         return self.start + np.arange(self.n_times if n_frames is None else n_frames) / self.rate
+
+    def mended_times(self, n_frames: int, report: LoadReport) -> tuple[np.ndarray, np.ndarray | None]:
+        """Times in rising order without NaN or repeats, and the stored frame of each; None where all stays as it is.
+
+        Frames without a time are left out, and of several at one time all but the first; both are counted.
+        """
+        if self.timestamps is None:
+            return self.times(n_frames), None
+        stored = np.asarray(self.timestamps[:], dtype=np.float64)
+        frames = np.flatnonzero(np.isfinite(stored))
+        frames = frames[np.argsort(stored[frames], kind="stable")]
+        first = np.diff(stored[frames], prepend=-np.inf) > 0
+        moved, lost = int((np.diff(stored) < 0).sum()), len(stored) - len(frames)
+        if moved or lost or not first.all():
+            report.warn(
+                f"the clock of {self.path!r} is mended: {lost} of {len(stored)} frames have no time and are left out, "
+                f"{int((~first).sum())} repeat a time and are left out, the clock ran backwards {moved} times and its "
+                "frames are put in order. If it was reset within the recording, the times are wrong."
+            )
+        frames = frames[first]
+        return stored[frames], None if np.array_equal(frames, np.arange(len(stored))) else frames
 
     def extent(self) -> tuple[float, float] | None:
         """Time of the first and last frame in seconds, from two reads; None where there is no clock or no frame."""
