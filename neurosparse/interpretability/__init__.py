@@ -4,7 +4,8 @@ Populations or codes enter, an xarray Dataset with a variable a score leaves. Im
 backend.
 """
 
-from neurosparse.interpretability.scores import interpretability_scores, summary
+from neurosparse.interpretability.results import summary
+from neurosparse.interpretability.scores import interpretability_scores
 from neurosparse.interpretability.similarity import pixel_similarity
 
 __all__ = ["interpretability_scores", "pixel_similarity", "summary"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,8 @@ from neurosparse.backend.psychophysics import (
     rotated_directions,
     vinje_gallant,
 )
+from neurosparse.interpretability.asking import Question
+from neurosparse.interpretability.draws import Draws, none_drawn, quiet_mean
 from neurosparse.interpretability.profiles import Profiles
 
 Floats = NDArray[np.float64]
@@ -28,49 +29,35 @@ _POISSON = "counts of a Poisson process at each profile's mean rate, with the sa
 _ROTATED = "random directions of the population's space"
 
 
-@dataclass(frozen=True)
-class Draws:
-    """A score with what chance gives and what other samples would have given.
-
-    value : (entry,). null : (draw, entry), empty where there is none. bootstrap : (bootstrap, entry), or None.
-    median : (bootstrap,) medians over entries where `bootstrap` is None. bias : (entry,) what count noise adds.
-    """
-
-    value: Floats
-    null: Floats
-    how: str
-    bootstrap: Floats | None = None
-    median: Floats | None = None
-    bias: Floats | None = None
-
-
-def sparseness_scores(
-    profiles: Profiles, weights: NDArray[np.int64], n_null: int, rng: np.random.Generator
-) -> dict[str, Draws]:
+def sparseness_scores(asked: Question) -> dict[str, Draws]:
     """`Draws` of the lifetime measures over profiles and of the population's over samples.
 
     Sparseness does not move when stimuli are shuffled, so a shuffle is no null for it. Where values are counts the
     null is a Poisson process that prefers nothing; elsewhere it is what a rotation makes of the population: measured
     on random directions, rectified where the measure needs non-negative values.
     """
+    profiles, weights, n_null, rng = asked.samples, asked.weights, asked.n_permutations, asked.rng
     values = profiles.values
     directions = rotated_directions(values, _DIRECTIONS, rng)
     turned = "" if values.shape[1] > 1 else "none: one profile cannot be rotated"
     result = {
         name: Draws(
             measure(values),
-            _shared(measure(directions), n_null, values.shape[1], rng) if not turned else _no_null(values.shape[1]),
+            _shared(measure(directions), n_null, values.shape[1], rng) if not turned else none_drawn(values.shape[1]),
             turned or _ROTATED,
             bootstrap=_bootstrap(measure, values, weights, profiles.clusters),
         )
         for name, measure in {"hoyer_sparseness": hoyer, "kurtosis": kurtosis}.items()
+        if name in asked.names
     }
+    if not {"lifetime_sparseness", "population_sparseness"} & set(asked.names):
+        return result
     if (values < 0).any():
         n, p = values.shape
         reason = f"none: undefined for signed profiles ({int((values < 0).any(axis=0).sum())} of {p} are)"
         for name, size in (("lifetime_sparseness", p), ("population_sparseness", n)):
             result[name] = Draws(
-                np.full(size, np.nan), _no_null(size), reason, _no_null(p) if name.startswith("life") else None
+                np.full(size, np.nan), none_drawn(size), reason, none_drawn(p) if name.startswith("life") else None
             )
         return result
     return result | (_of_counts if profiles.are_counts else _of_rates)(profiles, weights, n_null, directions, rng)
@@ -99,7 +86,7 @@ def _of_rates(
     measured = vinje_gallant(values), vinje_gallant(values.T)
     if p == 1:
         return _pair(
-            profiles, weights, measured, (_no_null(1), _no_null(n)), "none: one profile cannot be rotated", None
+            profiles, weights, measured, (none_drawn(1), none_drawn(n)), "none: one profile cannot be rotated", None
         )
     lifetime = _shared(vinje_gallant(np.maximum(directions, 0)), n_null, p, rng)
     # A rotation makes of any sample's vector one of random direction, and its length does not matter.
@@ -124,32 +111,21 @@ def _pair(
     }
 
 
-def quiet_mean(draws: Floats) -> Floats:
-    """Mean over draws of those that are numbers; NaN without a complaint where none is."""
-    seen = np.isfinite(draws)
-    count = seen.sum(axis=0)
-    return np.where(count > 0, np.where(seen, draws, 0.0).sum(axis=0) / np.maximum(count, 1), np.nan)
-
-
 def _median_of(values: Floats, counts: NDArray[np.int64]) -> float:
     repeated = np.repeat(values, counts)
     repeated = repeated[np.isfinite(repeated)]
     return float(np.median(repeated)) if len(repeated) else float("nan")
 
 
-def _no_null(size: int) -> Floats:
-    return np.empty((0, size))
-
-
 def _shared(pool: Floats, n_null: int, n_profiles: int, rng: np.random.Generator) -> Floats:
     """Null draws of every profile from one pool, since a random axis does not know whose place it takes."""
     pool = pool[np.isfinite(pool)]  # a direction that is silent once rectified has no sparseness
-    return rng.choice(pool, size=(n_null, n_profiles)) if len(pool) else _no_null(n_profiles)
+    return rng.choice(pool, size=(n_null, n_profiles)) if len(pool) else none_drawn(n_profiles)
 
 
 def _bootstrap(measure: Measure, values: Floats, weights: NDArray[np.int64], clusters: NDArray[np.int64]) -> Floats:
     parts = [measure(values, part[:, clusters].astype(np.float64)) for part in _chunks(weights, len(values))]
-    return np.concatenate(parts) if parts else _no_null(values.shape[1])
+    return np.concatenate(parts) if parts else none_drawn(values.shape[1])
 
 
 def _chunks(weights: NDArray[np.int64], n_samples: int) -> Iterator[NDArray[np.int64]]:

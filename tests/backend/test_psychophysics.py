@@ -281,7 +281,7 @@ def test_a_draw_says_what_is_wrong_with_it(wrong, message):
 
 
 def test_a_similarity_is_a_matrix_or_rows():
-    with pytest.raises(InputError, match="either a matrix or rows"):
+    with pytest.raises(InputError, match="a matrix, rows or both; got neither"):
         Similarity()
 
 

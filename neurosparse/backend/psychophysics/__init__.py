@@ -4,6 +4,11 @@ Profiles (sample, profile) and a similarity of samples enter; scores with their 
 is a stimulus, or a bin of time. Imports numpy, scipy, numba and ``errors``; anyone above the backend may import it.
 """
 
+from neurosparse.backend.psychophysics.answering import Answers, Block, Task, answer
+from neurosparse.backend.psychophysics.extremes import AlikeAtTheTop, IndexTwo, Intrusion
+from neurosparse.backend.psychophysics.monosemanticity import monosemanticity, monosemanticity_draws, unit_range
+from neurosparse.backend.psychophysics.repeats import repeat_reliability
+from neurosparse.backend.psychophysics.selectivity import Selectivity, class_auc, class_statistics
 from neurosparse.backend.psychophysics.similarity import Similarity, cosine_rows, cosine_similarity
 from neurosparse.backend.psychophysics.sparseness import (
     hoyer,
@@ -14,36 +19,64 @@ from neurosparse.backend.psychophysics.sparseness import (
     vinje_gallant,
 )
 from neurosparse.backend.psychophysics.tasks import Draw, draw_tasks, least_samples, rank_order, side_limits
+from neurosparse.backend.psychophysics.tuning import (
+    bin_codes,
+    information_per_spike,
+    map_stability,
+    mean_direction_length,
+    tuning_maps,
+)
 from neurosparse.backend.psychophysics.two_alternative import (
-    Block,
     TwoAlternative,
     credit,
+    evidence_scale,
     query_truth,
     randomised_p_value,
+    soft_credit,
     two_alternative,
     wilson_interval,
 )
 
 __all__ = [
+    "AlikeAtTheTop",
+    "Answers",
     "Block",
     "Draw",
+    "IndexTwo",
+    "Intrusion",
+    "Selectivity",
     "Similarity",
+    "Task",
     "TwoAlternative",
+    "answer",
+    "bin_codes",
+    "class_auc",
+    "class_statistics",
     "cosine_rows",
     "cosine_similarity",
     "credit",
     "draw_tasks",
+    "evidence_scale",
     "hoyer",
+    "information_per_spike",
     "kurtosis",
     "least_samples",
+    "map_stability",
+    "mean_direction_length",
+    "monosemanticity",
+    "monosemanticity_draws",
     "poisson_surrogate",
     "query_truth",
     "randomised_p_value",
     "rank_order",
+    "repeat_reliability",
     "rotated_directions",
     "side_limits",
+    "soft_credit",
     "treves_rolls",
+    "tuning_maps",
     "two_alternative",
+    "unit_range",
     "vinje_gallant",
     "wilson_interval",
 ]

@@ -15,26 +15,28 @@ from neurosparse.errors import InputError
 # there are few features the matrix costs more than it saves much sooner.
 MATRIX_SAMPLES = 4000
 FEW_FEATURES, MATRIX_SAMPLES_OF_FEW = 64, 1000
+# Numbers looked up at once by `Similarity.between`: 32 MB.
+_CHUNK = 4_000_000
 
 
 @dataclass(frozen=True)
 class Similarity:
-    """Similarities of samples: a whole matrix, or rows whose inner products they are.
+    """Similarities of samples: a whole matrix, rows whose inner products they are, or both.
 
     Parameters
     ----------
     matrix : (sample, sample) float64 array, optional
         Larger is more alike; on any scale.
     rows : (sample, feature) float64 array, optional
-        Used where `matrix` is None.
+        Looked up where `matrix` is None; sums over all pairs of samples need them alone.
     """
 
     matrix: NDArray[np.float64] | None = None
     rows: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
-        if (self.matrix is None) == (self.rows is None):
-            raise InputError("a Similarity holds either a matrix or rows, not both and not neither.")
+        if self.matrix is None and self.rows is None:
+            raise InputError("a Similarity holds a matrix, rows or both; got neither.")
 
     def evidence(self, tasks: NDArray[np.int64], index: NDArray[np.int64]) -> NDArray[np.float64]:
         """How much better the queries fit their own side's explanations, D+ - D-, for each task.
@@ -62,6 +64,29 @@ class Similarity:
             return _evidence_of_matrix(self.matrix, tasks, index)
         return _evidence_of_rows(self.rows, tasks, index)
 
+    def between(self, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Similarities of two sets of samples, set by set.
+
+        Parameters
+        ----------
+        first, second : (..., a) and (..., b) int64 arrays
+            Samples, the leading axes alike.
+
+        Returns
+        -------
+        (..., a, b) float64 array
+        """
+        if self.matrix is not None:
+            return self.matrix[first[..., :, None], second[..., None, :]]
+        assert self.rows is not None
+        flat = first.reshape(-1, first.shape[-1]), second.reshape(-1, second.shape[-1])
+        found = np.empty((len(flat[0]), first.shape[-1], second.shape[-1]))
+        step = max(_CHUNK // (self.rows.shape[1] * (first.shape[-1] + second.shape[-1])), 1)
+        for start in range(0, len(found), step):
+            one, other = (self.rows[part[start : start + step]] for part in flat)
+            found[start : start + step] = one @ other.swapaxes(1, 2)
+        return found.reshape(*first.shape, second.shape[-1])
+
 
 def cosine_similarity(features: ArrayLike) -> Similarity:
     """Cosine between samples once the mean sample is taken away from each.
@@ -78,7 +103,7 @@ def cosine_similarity(features: ArrayLike) -> Similarity:
     """
     rows = cosine_rows(features)
     most = MATRIX_SAMPLES if rows.shape[1] > FEW_FEATURES else MATRIX_SAMPLES_OF_FEW
-    return Similarity(matrix=rows @ rows.T) if len(rows) <= most else Similarity(rows=rows)
+    return Similarity(rows @ rows.T if len(rows) <= most else None, rows)
 
 
 def cosine_rows(features: ArrayLike) -> Any:

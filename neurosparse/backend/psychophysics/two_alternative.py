@@ -7,47 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
-from neurosparse.backend.psychophysics.similarity import Similarity
+from neurosparse.backend.psychophysics.answering import Answers, Block, answer
 from neurosparse.backend.psychophysics.tasks import Draw, draw_tasks, rank_order, side_limits
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Block:
-    """Tasks that share their data.
-
-    Parameters
-    ----------
-    ranking : (sample, column) float64 array
-        Responses that choose the queries and explanations.
-    judging : (sample, column) float64 array
-        Responses that say which query is the more active.
-    similarity : Similarity
-    columns : (column,) int64 array
-        The profile that each column is.
-    """
-
-    ranking: Floats
-    judging: Floats
-    similarity: Similarity
-    columns: Ints
-
-
-@dataclass(frozen=True)
-class TwoAlternative:
-    """Share of tasks answered right, with its null and bootstrap draws.
-
-    score : (profile,), NaN where fewer than half of the tasks could be drawn; null : (permutation, profile);
-    bootstrap : (bootstrap, profile), NaN likewise; n_tasks : (profile,) tasks drawn.
-    """
-
-    score: Floats
-    null: Floats
-    bootstrap: Floats
-    n_tasks: Ints
 
 
 def query_truth(tasks: Ints, judging: Floats) -> Floats:
@@ -64,21 +30,49 @@ def credit(evidence: Floats, truth: Floats) -> Floats:
     return 0.5 + 0.5 * np.sign(evidence) * truth
 
 
-class _Tally:
-    """Sums of credit over blocks, for several draws at once."""
+def soft_credit(evidence: Floats, truth: Floats, alpha: float) -> Floats:
+    """sigmoid(alpha (D+ - D-)) of the side that `truth` says is right; 1/2 where the truth is tied."""
+    return expit(alpha * evidence * truth)
 
-    def __init__(self, n_draws: int, n_profiles: int) -> None:
-        self.credit = np.zeros((n_draws, n_profiles))
-        self.tasks = np.zeros((n_draws, n_profiles), dtype=np.int64)
 
-    def add(self, draw: int, columns: Ints, credits: Floats) -> None:
-        asked = np.isfinite(credits)
-        self.credit[draw, columns] += np.where(asked, credits, 0.0).sum(axis=1)
-        self.tasks[draw, columns] += asked.sum(axis=1)
+def evidence_scale(block: Block, draw: Draw, groups: Ints, rng: np.random.Generator) -> float:
+    """Standard deviation of D+ - D- where similarities know nothing: of one set of tasks, similarities permuted.
 
-    def mean(self, least: Floats | float) -> Floats:
-        enough = (self.tasks > 0) & (self.tasks >= least)
-        return np.where(enough, self.credit / np.where(enough, self.tasks, 1), np.nan)
+    Its inverse is a slope `alpha` that does not depend on the unit in which similarities are measured; 1 where all
+    similarities are alike.
+    """
+    task = TwoAlternative(draw, groups)
+    tasks = task.draw(task.sides(block, rng), rng)
+    spread = np.nanstd(block.similarity.evidence(tasks, rng.permutation(len(block.ranking)))) if tasks.max() >= 0 else 0
+    return float(spread) if spread > 0 else 1.0
+
+
+@dataclass(frozen=True)
+class TwoAlternative:
+    """The task of `two_alternative` as a `Task`: hard credit, and soft credit of slope `alpha` where one is given."""
+
+    how: Draw
+    groups: Ints
+    alpha: float | None = None
+
+    @property
+    def n_tasks(self) -> int:
+        return self.how.n_tasks
+
+    @property
+    def n_scores(self) -> int:
+        return 1 if self.alpha is None else 2
+
+    def sides(self, block: Block, rng: np.random.Generator) -> tuple[Ints, Ints]:
+        return rank_order(block.ranking, rng), side_limits(block.ranking, self.how.n_explanations)
+
+    def draw(self, sides: tuple[Ints, Ints], rng: np.random.Generator, weights: Ints | None = None) -> Ints:
+        return draw_tasks(*sides, self.groups, self.how, rng, weights)
+
+    def credit(self, block: Block, tasks: Ints, index: Ints) -> Floats:
+        evidence, truth = block.similarity.evidence(tasks, index), query_truth(tasks, block.judging)
+        hard = credit(evidence, truth)
+        return hard[None] if self.alpha is None else np.stack([hard, soft_credit(evidence, truth, self.alpha)])
 
 
 def two_alternative(
@@ -91,7 +85,7 @@ def two_alternative(
     clusters: Ints,
     weights: Ints,
     random_state: int | np.random.Generator = 0,
-) -> TwoAlternative:
+) -> Answers:
     """Score profiles in the hard two-alternative task.
 
     score = mean over tasks of [sign(D+ - D-) = sign(j(q+) - j(q-))], ties counting 1/2, with the queries q and the
@@ -115,7 +109,7 @@ def two_alternative(
 
     Returns
     -------
-    TwoAlternative
+    Answers
 
     Notes
     -----
@@ -127,30 +121,8 @@ def two_alternative(
     the profile's median only; the query may be the most extreme of its side, as in D. Klindt et al., arXiv 2310.11431.
     """
     rng = np.random.default_rng(random_state)
-    observed, null, bootstrap = (_Tally(n, n_profiles) for n in (1, len(permuted), len(weights)))
-    asked = np.zeros(n_profiles)
-    for block in blocks:
-        order, limits = rank_order(block.ranking, rng), side_limits(block.ranking, draw.n_explanations)
-        same = np.arange(len(block.ranking))
-        asked[block.columns] += draw.n_tasks
-        tasks = draw_tasks(order, limits, groups, draw, rng)
-        truth = query_truth(tasks, block.judging)
-        observed.add(0, block.columns, credit(block.similarity.evidence(tasks, same), truth))
-        for b, index in enumerate(permuted):
-            null.add(b, block.columns, credit(block.similarity.evidence(tasks, index), truth))
-        for b, weight in enumerate(weights):
-            redrawn = draw_tasks(order, limits, groups, draw, rng, weight[clusters])
-            evidence = block.similarity.evidence(redrawn, same)
-            bootstrap.add(b, block.columns, credit(evidence, query_truth(redrawn, block.judging)))
-    least = asked / 2
-    score = observed.mean(least)[0]
-    drawn = np.isfinite(score)
-    return TwoAlternative(
-        score=score,
-        null=np.where(drawn, null.mean(0), np.nan),
-        bootstrap=np.where(drawn, bootstrap.mean(least), np.nan),
-        n_tasks=observed.tasks[0],
-    )
+    task = TwoAlternative(draw, groups)
+    return answer(blocks, n_profiles, task, permuted=permuted, clusters=clusters, weights=weights, rng=rng)[0]
 
 
 def wilson_interval(score: Floats, n_tasks: Ints) -> tuple[Floats, Floats]:
