@@ -51,13 +51,16 @@ class Bins:
     kernel: Kernel | None = None
     first: int = 0
 
-    def values(self, dtype: Any = None) -> np.ndarray:
-        """Shape (unit, trial, time): uint16 or uint32 counts, float32 for rates and where some are NaN; or `dtype`."""
+    def values(self, dtype: Any = None, spend: bool = False) -> np.ndarray:
+        """Shape (unit, trial, time): uint16 or uint32 counts, float32 for rates and where some are NaN; or `dtype`.
+
+        With `spend` the spike times are let go as they are counted, and nothing can be counted again.
+        """
         if self.kernel is not None:
             return self._smoothed(self.kernel)
         hidden = hidden_bins(self.trains, self.span, *self.edges())
         small = np.float32 if any(mask is not None for mask in hidden) or self.rate else np.uint16
-        counts = self._counts(self.trains.times, dtype or small)
+        counts = self._counts(self.trains.times, dtype or small, spend)
         if self.rate:
             counts /= np.float32(self.width)
         for unit, mask in enumerate(hidden):
@@ -70,8 +73,8 @@ class Bins:
         edges = self.starts[:, None] + (self.first + np.arange(self.n_bins + 1)) * self.width
         return edges[:, :-1], edges[:, 1:]
 
-    def _counts(self, times: list[np.ndarray], dtype: Any) -> np.ndarray:
-        return count_bins(times, self.starts, self.width, self.n_bins, self.clock, dtype, self.first)
+    def _counts(self, times: list[np.ndarray], dtype: Any, spend: bool = False) -> np.ndarray:
+        return count_bins(times, self.starts, self.width, self.n_bins, self.clock, dtype, self.first, spend)
 
     def _smoothed(self, kernel: Kernel) -> np.ndarray:
         wide = replace(self, first=self.first - kernel.before, n_bins=kernel.before + self.n_bins + kernel.after)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import MutableSequence, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,19 +59,20 @@ def fits_rate(trains: Sequence[np.ndarray], rate: float) -> bool:
 
 
 def count_bins(
-    trains: Sequence[np.ndarray],
+    trains: MutableSequence[np.ndarray],
     starts: np.ndarray,
     bin_width: float,
     n_bins: int,
     clock: Clock,
     dtype: Any = np.uint16,
     first: int = 0,
+    spend: bool = False,
 ) -> np.ndarray:
     """Spikes of each unit in bins ``[start + k * bin_width, start + (k + 1) * bin_width)``.
 
     Parameters
     ----------
-    trains : sequence of array
+    trains : list of array
         Rising spike times in seconds, one array a unit.
     starts : (trial,) array
         Where the first bin of each trial begins, in seconds; trials may overlap.
@@ -83,6 +84,9 @@ def count_bins(
         Of the counts; uint16 becomes uint32 where a bin holds more than 65,535 spikes.
     first : int
         The k of the first bin: a part of a longer run of bins is counted on the same edges as the whole.
+    spend : bool
+        Let the times of each unit go once they are counted (`trains` must be a list): the result then grows while
+        they shrink.
 
     Returns
     -------
@@ -102,6 +106,8 @@ def count_bins(
             counts[unit] = 0
             counts = counts.astype(np.uint32)
             _count(train, first_edges, step, clock.rate or 0.0, clock.slack, counts[unit])
+        if spend:
+            trains[unit] = train[:0].copy()
     return counts
 
 

@@ -131,7 +131,8 @@ def bin_values(bins: Bins, running: bool, chunks: int | str | None, report: Load
     """Values of all bins, (time, unit) of one running window or (trial, time, unit); with `chunks` a dask array."""
     report_hidden(hidden_bins(bins.trains, bins.span, *bins.edges()), bins.trains, bins.span, report)
     if chunks is None:
-        return bins.blocks(running, None, 0, bins.n_bins if running else len(bins.starts))
+        values = bins.values(spend=True)
+        return values[:, 0].T if running else np.moveaxis(values, 0, -1)
     n_units = len(bins.trains.times)
     shape = (bins.n_bins, n_units) if running else (len(bins.starts), bins.n_bins, n_units)
     dtype = bins.dtype()

@@ -133,10 +133,10 @@ class Deconvolved(_Step):
         from oasis.functions import deconvolve
 
         traces = self.source.read(0, len(self.times)).astype(np.float64)
-        bad: np.ndarray = np.isnan(traces).any(axis=0)
-        if bad.any():
+        bad = np.flatnonzero(np.isnan(traces).any(axis=0))
+        if len(bad):
             raise InputError(
-                f"deconvolve needs whole traces; {int(bad.sum())} of {len(bad)} units of {self.path!r} hold NaN. "
+                f"deconvolve needs whole traces; {len(bad)} of {traces.shape[1]} units of {self.path!r} hold NaN. "
                 "Choose the others with units=."
             )
         decay = {} if self.decay is None else {"tau_d": self.decay, "framerate": 1 / frame_width(self.times)}

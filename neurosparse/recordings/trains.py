@@ -14,11 +14,13 @@ import numpy as np
 from neurosparse.errors import FileError, InputError, MissingError
 from neurosparse.recordings.counting import flaws
 from neurosparse.recordings.load_report import LoadReport, some
-from neurosparse.recordings.tables import Table, name_coords
+from neurosparse.recordings.tables import Column, Table, name_coords
 from neurosparse.recordings.units import AREA_COLUMNS, match_ids, unit_areas, unit_labels
 
 # An extent this far from the spikes, in seconds, is a wrong time stamp and no part of the session.
 MONTH = 30 * 86400.0
+# Spike times that are read at once: 8 MB, few enough reads for a remote file and little enough memory beside a result.
+BLOCK = 2**20
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def choose_units(table: Table, units: str | Sequence[Any] | None, report: LoadRe
 
 
 def read_trains(table: Table, rows: np.ndarray, labels: np.ndarray, report: LoadReport) -> Trains:
-    """Spike times of `rows` in one bulk read; not finite ones dropped, unsorted ones sorted, repeats kept, all counted.
+    """Spike times of `rows` in bulk reads; not finite ones dropped, unsorted ones sorted, repeats kept, all counted.
 
     Raises
     ------
@@ -92,14 +94,29 @@ def read_trains(table: Table, rows: np.ndarray, labels: np.ndarray, report: Load
             f"{some(table.columns, 30) or 'none'}."
         )
     column = table.columns["spike_times"]
-    spikes = np.asarray(column.data[:], dtype=np.float64)
-    bounds = column.bounds() if column.ragged else np.arange(len(spikes) + 1)
+    bounds = column.bounds() if column.ragged else np.arange(column.shape[0] + 1)
     if len(bounds) != table.n_rows + 1:
         raise FileError(
             f"spike_times of {table.path!r} has {len(bounds) - 1} rows for {table.n_rows} units. The file is damaged."
         )
-    trains = _cleaned([spikes[bounds[row] : bounds[row + 1]] for row in rows], labels, report)
+    trains = _cleaned(_read(column, bounds, rows), labels, report)
     return Trains(trains, _obs_intervals(table, rows, report), table.resolution)
+
+
+def _read(column: Column, bounds: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
+    """Times of each of `rows`, in reads of neighbouring rows of up to `BLOCK` times.
+
+    Each read is an array of its own, so that the times of units that were counted can be let go one after another.
+    """
+    trains: dict[int, np.ndarray] = {}
+    wanted = np.unique(rows)
+    while len(wanted):
+        start = bounds[wanted[0]]
+        n_near = np.searchsorted(bounds[wanted + 1], start + BLOCK, side="right")
+        near, wanted = np.split(wanted, [max(n_near, 1)])
+        block = np.asarray(column.data[start : bounds[near[-1] + 1]], dtype=np.float64)
+        trains |= {int(row): block[bounds[row] - start : bounds[row + 1] - start] for row in near}
+    return [trains[int(row)] for row in rows]
 
 
 def _cleaned(trains: list[np.ndarray], labels: np.ndarray, report: LoadReport) -> list[np.ndarray]:

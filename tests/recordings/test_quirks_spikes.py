@@ -2,6 +2,7 @@
 
 import warnings
 
+import h5py
 import numpy as np
 import pynwb
 import pytest
@@ -164,9 +165,7 @@ def test_row_08_an_index_that_falls_or_passes_the_end_is_refused(write_nwb):
             recording.spikes(bin_width=1.0)
 
 
-def test_row_08_spike_times_are_read_once_and_whole(write_nwb, monkeypatch):
-    import h5py
-
+def test_row_08_spike_times_are_read_once_and_in_bulk(write_nwb, monkeypatch):
     reads = []
     read = h5py.Dataset.__getitem__
 
@@ -175,7 +174,14 @@ def test_row_08_spike_times_are_read_once_and_whole(write_nwb, monkeypatch):
             reads.append(key)
         return read(self, key, **options)
 
-    with open_nwb(write_nwb(units([[0.1]] * 40), trials(np.arange(5.0)))) as recording:
+    trains = [np.arange(n) + 0.1 for n in (3, 2, 0, 9, 1)]
+    with open_nwb(write_nwb(units(trains), trials(np.arange(5.0)))) as recording:
         monkeypatch.setattr(h5py.Dataset, "__getitem__", counted)
-        recording.spikes(bin_width=0.5, align="trials", window=(0, 0.5))
-    assert reads == [slice(None)]
+        whole = recording.spikes(bin_width=0.5)
+        assert [(int(read.start), int(read.stop)) for read in reads] == [(0, 15)]
+        reads.clear()
+        monkeypatch.setattr("neurosparse.recordings.trains.BLOCK", 6)
+        some = recording.spikes(bin_width=0.5, units=[4, 1, 3])
+    assert [(int(read.start), int(read.stop)) for read in reads] == [(3, 5), (5, 14), (14, 15)]
+    np.testing.assert_array_equal(whole.sum("time"), [3, 2, 0, 9, 1])
+    np.testing.assert_array_equal(some.sum("time"), [1, 2, 9])
