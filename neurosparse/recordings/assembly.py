@@ -41,7 +41,7 @@ def assemble(
     measure: Measure,
     report: LoadReport,
     windows: Windows | None = None,
-    stimulus: str | None = None,
+    stimulus: Any = None,
     time: np.ndarray | None = None,
     bin_width: float | None = None,
 ) -> xr.DataArray:

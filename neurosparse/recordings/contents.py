@@ -1,33 +1,51 @@
-"""What a file holds: every part found by its type, anywhere, and choosing the one that is meant.
+"""What a file holds, and choosing the part that is meant.
 
-An open pynwb file enters; `Part`s with their path, table or series leave. Reads no values.
+The `Part`s that a reader found enter; the one asked for leaves, as table, series or image stack. Reads no values.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
-import pynwb
 
 from neurosparse.errors import InputError, MissingError
 from neurosparse.recordings import calcium
 from neurosparse.recordings.load_report import some
-from neurosparse.recordings.series import Series, read_series, trial_table
-from neurosparse.recordings.tables import Table, read_table
+from neurosparse.recordings.series import Series, trial_table
+from neurosparse.recordings.stimuli import Stack
+from neurosparse.recordings.tables import Table
 
 # The method that loads each group of parts.
 WAYS = {
     "units": "recording.spikes",
+    "crossings": "recording.spikes(table=)",
     "rois": "recording.calcium",
     "series": "recording.series",
     "signals": "recording.series",
     "intervals": "recording.intervals",
+    "events": "recording.intervals",
+    "presentations": "recording.intervals",
     "images": "recording.stimuli",
 }
+# Groups whose rows can be trials.
+ROWS = ("intervals", "events", "presentations")
+
+
+class Reader(Protocol):
+    """How the parts of a file are read: through pynwb (`built`) or through h5py alone (`raw`)."""
+
+    def table(self, stored: Any, path: str) -> Table:
+        """A part as a table."""
+
+    def series(self, stored: Any, path: str) -> Series:
+        """A part as a series."""
+
+    def stack(self, stored: Any, path: str) -> Stack:
+        """A part as a stack of images."""
 
 
 @dataclass(frozen=True)
@@ -38,27 +56,47 @@ class Part:
     ----------
     path : str
         Its place, such as ``processing/ophys/DfOverF/activity``.
-    group : {"units", "rois", "series", "signals", "intervals", "images", "movies"}
-        Two-dimensional series are "series", others "signals"; "movies" are raw imaging.
-    stored : pynwb object
+    group : str
+        A key of `WAYS`, or "movies" of raw imaging. Two-dimensional series are "series", others "signals";
+        "crossings" are the threshold crossings of a SpikeEventSeries, "events" tables of one time a row,
+        "presentations" an IndexSeries.
+    type : str
+        Its neurodata type.
+    stored : object
+        What `reader` makes the part of.
+    reader : Reader
     notes : list of str
         What pynwb found wrong with it.
     """
 
     path: str
     group: str
+    type: str
     stored: Any
+    reader: Reader
     notes: list[str] = field(default_factory=list)
 
     @cached_property
     def table(self) -> Table:
         """The part as a table."""
-        return read_table(self.stored, self.path)
+        return self.reader.table(self.stored, self.path)
 
     @cached_property
     def series(self) -> Series:
         """The part as a series."""
-        return read_series(self.stored, self.path)
+        return self.reader.series(self.stored, self.path)
+
+    @cached_property
+    def stack(self) -> Stack:
+        """The part as a stack of images."""
+        return self.reader.stack(self.stored, self.path)
+
+    @property
+    def clocked(self) -> bool:
+        """Whether the part is a series; the others are tables and sets of single images."""
+        return self.group not in ("units", "intervals", "events") and not (
+            self.group == "images" and self.stack.names is not None
+        )
 
 
 @dataclass(frozen=True)
@@ -74,17 +112,6 @@ class Contents:
 
     file: str
     parts: Sequence[Part]
-
-    @classmethod
-    def of(cls, file: str, nwbfile: pynwb.NWBFile, path_of: Callable[[Any], str], notes: Sequence[str]) -> Contents:
-        """Every units table, series, interval table and image stack; `notes` are pynwb's, naming parts in quotes."""
-        parts = []
-        for stored in nwbfile.objects.values():
-            group = _group(stored)
-            if group:
-                own = [note for note in notes if f"'{stored.name}'" in note]
-                parts.append(Part(path_of(stored), group, stored, own))
-        return cls(file, sorted(parts, key=lambda part: part.path))
 
     def group(self, *groups: str) -> list[Part]:
         """The parts of some groups."""
@@ -130,13 +157,23 @@ class Contents:
         said = [f"{some(paths, 6)} ({WAYS[group]})" for group, paths in held.items() if paths]
         if not said:
             return "It holds nothing that can be loaded."
-        neural = any(held[group] for group in ("units", "rois", "series"))
+        neural = any(held[group] for group in ("units", "crossings", "rois", "series"))
         return ("" if neural else "There seem to be no neural data in it. ") + "It holds " + "; ".join(said) + "."
+
+    def rows(self, name: str) -> Table:
+        """The table of intervals, events or presentations of that name, with what was shown on its clock."""
+        table = self.find(name, "interval table", *ROWS).table
+        shown = self.group("presentations")
+        return replace(table, presentations=lambda: [part.table for part in shown])
+
+    def counts(self) -> dict[str, int]:
+        """Number of parts of each group that there is any of."""
+        return {group: len(self.group(group)) for group in WAYS if self.group(group)}
 
     def units(self, name: str | None) -> Part:
         """The units table of that name, or the only one with spike times."""
         if name is not None:
-            return self.find(name, "units table", "units")
+            return self.find(name, "units table", "units", "crossings")
         parts = self.group("units")
         with_spikes = [part for part in parts if "spike_times" in part.table.columns]
         if parts and not with_spikes:
@@ -184,32 +221,16 @@ class Contents:
 
     def extents(self) -> list[tuple[float, float]]:
         """Extents in seconds of interval tables and of series on the session's clock: templates were not recorded."""
-        found = [interval_extent(part.table) for part in self.group("intervals")]
-        for part in self.group("rois", "series", "signals", "movies"):
+        found = [interval_extent(part.table) for part in self.group("intervals", "events")]
+        for part in self.group("rois", "series", "signals", "presentations", "crossings", "movies"):
             if not part.path.startswith("stimulus/templates"):
                 found.append(part.series.extent())
         return [one for one in found if one is not None]
 
 
-def _group(stored: Any) -> str:
-    if isinstance(stored, pynwb.misc.Units):
-        return "units"
-    if isinstance(stored, pynwb.epoch.TimeIntervals):
-        return "intervals"
-    if isinstance(stored, pynwb.ophys.RoiResponseSeries):
-        return "rois"
-    if isinstance(stored, pynwb.ophys.TwoPhotonSeries | pynwb.ophys.OnePhotonSeries):
-        return "movies"
-    if isinstance(stored, pynwb.image.ImageSeries | pynwb.base.Images):
-        return "images"
-    if isinstance(stored, pynwb.TimeSeries):
-        return "series" if len(getattr(stored.data, "shape", ())) == 2 else "signals"
-    return ""
-
-
 def interval_extent(table: Table) -> tuple[float, float] | None:
-    """Earliest start and latest stop of an interval table in seconds; None where it has none."""
-    ends = [table.scalar(name) for name in ("start_time", "stop_time") if name in table.columns]
+    """Earliest start and latest stop of a table of intervals or events in seconds; None where it has none."""
+    ends = [table.scalar(name) for name in ("start_time", "stop_time", "timestamp") if name in table.columns]
     finite = [values[np.isfinite(values)] for values in ends if values is not None and values.dtype.kind in "iuf"]
     finite = [values for values in finite if len(values)]
     return (float(min(v.min() for v in finite)), float(max(v.max() for v in finite))) if finite else None

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pynwb
 
 from neurosparse.errors import InputError
 from neurosparse.recordings.calcium import doubtful_rate, kind_of
@@ -25,10 +24,13 @@ from neurosparse.recordings.units import count_areas
 COLUMNS = ("path", "kind", "shape", "rate", "count", "start", "stop", "units", "notes")
 _HEADS = {
     "units": "units",
+    "crossings": "threshold crossings",
     "rois": "ROI series",
     "series": "2-D series",
     "signals": "1-D series",
     "intervals": "intervals",
+    "events": "events",
+    "presentations": "presentations of images",
     "images": "images",
     "movies": "raw movies",
 }
@@ -44,11 +46,11 @@ def _row(part: Part) -> dict[str, Any]:
     row: dict[str, Any] = {"path": part.path, "kind": part.group, "units": "", "notes": "; ".join(troubles(part))}
     row |= dict.fromkeys(("rate", "start", "stop"), np.nan)
     extent = None
-    if part.group in ("units", "intervals"):
+    if part.group in ("units", "intervals", "events"):
         row |= {"shape": (part.table.n_rows, len(part.table.columns)), "count": part.table.n_rows, "units": "s"}
         extent = interval_extent(part.table)
-    elif isinstance(part.stored, pynwb.base.Images):
-        row |= {"shape": (len(part.stored.images),), "count": len(part.stored.images)}
+    elif not part.clocked:
+        row |= {"shape": part.stack.shape, "count": part.stack.shape[0]}
     else:
         series = part.series
         row |= {"shape": series.shape, "count": series.n_times, "units": series.unit}
@@ -65,11 +67,13 @@ def troubles(part: Part) -> list[str]:
         if "spike_times" not in part.table.columns:
             found.append("has no spike_times")
         return found
-    if part.group == "intervals" or isinstance(part.stored, pynwb.base.Images):
+    if part.group == "crossings":
+        found.append("threshold crossings, not sorted: spikes(table=...) counts them as one unit")
+    if not part.clocked:
         return found
     series = part.series
     extent = series.extent()
-    if 0 in (series.shape or (0,)) and not _external(part):
+    if 0 in (series.shape or (0,)) and not (part.group in ("images", "movies") and part.stack.external):
         found.append("holds no values")
     if part.group == "rois" and series.looks_transposed:
         found.append("is stored (ROI, time); loaded the other way round")
@@ -183,21 +187,15 @@ def _span(extent: tuple[float, float]) -> str:
     return f"{extent[0]:.7g} to {extent[1]:.7g} s"
 
 
-def _external(part: Part) -> int:
-    """Number of other files that hold the pixels of an image series."""
-    files = getattr(part.stored, "external_file", None)
-    return 0 if files is None else len(files)
-
-
 def _images_facts(part: Part) -> list[str]:
-    if isinstance(part.stored, pynwb.base.Images):
-        return [_count(len(part.stored.images), "image")]
-    series = part.series
-    clock = "" if part.path.startswith("stimulus/templates") else _clock(series)
-    if _external(part):
-        size = f"pixels in {_count(_external(part), 'other file')}"
-    elif series.shape:
-        size = f"{_count(series.shape[0], 'image')} of {' x '.join(map(str, series.shape[1:]))}"
+    stack = part.stack
+    clock = "" if not part.clocked or part.path.startswith("stimulus/templates") else _clock(part.series)
+    if stack.external:
+        size = f"pixels in {_count(len(stack.external), 'other file')}"
+    elif stack.shape:
+        size = _count(stack.shape[0], "image")
+        if stack.names is None:
+            size += f" of {' x '.join(map(str, stack.shape[1:]))}"
     else:
         size = ""
     return ["; ".join(fact for fact in (size, clock) if fact)]
@@ -205,10 +203,13 @@ def _images_facts(part: Part) -> list[str]:
 
 _FACTS: dict[str, Callable[[Part], list[str]]] = {
     "units": _units_facts,
+    "crossings": _series_facts,
     "rois": _series_facts,
     "series": _series_facts,
     "signals": _series_facts,
     "intervals": _intervals_facts,
+    "events": _intervals_facts,
+    "presentations": _series_facts,
     "images": _images_facts,
     "movies": _images_facts,
 }

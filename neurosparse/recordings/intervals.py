@@ -15,6 +15,7 @@ import pandas as pd
 
 from neurosparse.errors import InputError
 from neurosparse.recordings.load_report import LoadReport, some
+from neurosparse.recordings.shown import stimulus_of
 from neurosparse.recordings.tables import Table, name_coords
 
 REDUCTIONS = ("sum", "mean", "rate")
@@ -33,8 +34,8 @@ class Request:
     reduce : {"sum", "mean", "rate"} or None
     units : str, sequence or None
         Query or ids.
-    stimulus : str or None
-        Column of the interval table.
+    stimulus : str, sequence of str or None
+        Column or columns of the interval table.
     """
 
     align: Any = None
@@ -67,8 +68,9 @@ class Request:
 
     def windows(self, find: Callable[[str], Table], report: LoadReport) -> Windows:
         """The windows asked for; `find` gives the interval table of a name."""
-        name, column = (self.align, "start_time") if isinstance(self.align, str) else self.align
-        return make_windows(find(name), column, self.window, report)
+        name, column = (self.align, None) if isinstance(self.align, str) else self.align
+        table = find(name)
+        return make_windows(table, column or table.event, self.window, report)
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,24 @@ def time_column(table: Table, name: str) -> np.ndarray:
     return values.astype(np.float64)
 
 
+def stop_times(table: Table) -> np.ndarray:
+    """When each row ends, in seconds: `stop_time`, or for events `timestamp` and `duration` together.
+
+    Raises
+    ------
+    InputError
+        If nothing says it.
+    """
+    if "stop_time" in table.columns:
+        return time_column(table, "stop_time")
+    if "duration" in table.columns:
+        return time_column(table, table.event) + time_column(table, "duration")
+    raise InputError(
+        f"rows of table {table.path!r} have no extent of their own: it has neither stop_time nor duration, only "
+        f"{some(table.columns, 30)}. Give window=(start, stop) in seconds around {table.event!r}."
+    )
+
+
 def check_window(window: object) -> tuple[float, float]:
     """`window` as two finite numbers, the first below the second."""
     try:
@@ -137,7 +157,7 @@ def make_windows(table: Table, column: str, window: object, report: LoadReport) 
     Rows whose times are NaN are dropped, and counted.
     """
     if window is None:
-        starts, stops, offset = time_column(table, column), time_column(table, "stop_time"), np.nan
+        starts, stops, offset = time_column(table, column), stop_times(table), np.nan
         backwards = int((stops < starts).sum())
         if backwards:
             raise InputError(
@@ -166,7 +186,7 @@ def make_windows(table: Table, column: str, window: object, report: LoadReport) 
 
 
 def trial_coords(
-    table: Table, rows: np.ndarray, stimulus: str | None, taken: Collection[str], report: LoadReport
+    table: Table, rows: np.ndarray, stimulus: Any, taken: Collection[str], report: LoadReport
 ) -> dict[str, np.ndarray]:
     """Coords of the dim `trial`: the row ids, every column of one value a row, and `stimulus`.
 
@@ -175,8 +195,8 @@ def trial_coords(
     table : Table
     rows : numpy.ndarray of int
         The rows that became trials.
-    stimulus : str or None
-        Column whose values name the stimulus of a row. Without it a column called `stimulus` serves.
+    stimulus : str, sequence of str or None
+        As `shown.stimulus_of` takes it.
     taken : collection of str
         Coord names of the units.
     report : LoadReport
@@ -186,23 +206,22 @@ def trial_coords(
     left_out = [name for name in table.columns if name not in columns]
     if left_out:
         report.choose(**{f"{table.name}_columns_left_out": left_out})
-    times = [name for name in ("start_time", "stop_time") if name in columns]
-    own: dict[str, np.ndarray] = {name: columns.pop(name) for name in times}
-    if stimulus is not None:
-        own["stimulus"] = _stimulus_column(table, stimulus)
-        report.choose(stimulus=stimulus)
-    if stimulus in (None, "stimulus") and "stimulus" in columns:
-        own["stimulus"] = columns.pop("stimulus")
+    parsed = [name for name in columns if table.parsed(name, columns[name])]
+    if parsed:
+        report.choose(**{f"{table.name}_columns_parsed": parsed})
+    own = _times(table, columns)
+    shown = stimulus_of(table, rows, stimulus, report)
+    if report.chosen.get("stimulus") == "stimulus":
+        columns.pop("stimulus", None)  # it is the coord already
     ids = table.ids if len(np.unique(table.ids)) == table.n_rows else np.arange(table.n_rows)
-    coords: dict[str, np.ndarray] = {"trial": ids, **own, **name_coords(columns, table.name, report, taken)}
-    return {name: values[rows] for name, values in coords.items()}
+    coords = {"trial": ids, **own, **name_coords(columns, table.name, report, taken)}
+    coords = {name: values[rows] for name, values in coords.items()}
+    return coords if shown is None else coords | {"stimulus": shown}
 
 
-def _stimulus_column(table: Table, name: str) -> np.ndarray:
-    values = table.scalar(name) if name in table.columns else table.column(name).values()
-    if values is None:
-        raise InputError(
-            f"column {name!r} of table {table.path!r} must hold one value a row to name the stimulus; a row holds a "
-            f"list. Choose one of {some(table.scalars(), 30)}."
-        )
-    return values
+def _times(table: Table, columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """`start_time` and `stop_time`, taken out of `columns`; an event starts at its time stamp, which it keeps too."""
+    if "start_time" not in table.columns and table.event in columns:
+        times = {"start_time": columns[table.event]}
+        return times | ({"stop_time": stop_times(table)} if "duration" in columns else {})
+    return {name: columns.pop(name) for name in ("start_time", "stop_time") if name in columns}

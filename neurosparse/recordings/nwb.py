@@ -1,18 +1,16 @@
 """A recording: an open NWB file that says what it holds and gives populations.
 
-A path enters, populations leave. This face only chooses what is meant; reading, counting and labelling are in the other
-files of the room.
+A path, a URL or a pynwb object enters, populations leave. This face only chooses what is meant; reading, counting and
+labelling are in the other files of the room.
 """
 
 from __future__ import annotations
 
 import os
-import warnings
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
@@ -20,7 +18,7 @@ import pandas as pd
 import pynwb
 import xarray as xr
 
-from neurosparse.errors import DataWarning, FileError
+from neurosparse.errors import DependencyError, FileError
 from neurosparse.recordings import describing, intervals, opening, stimuli
 from neurosparse.recordings.assembly import Origin
 from neurosparse.recordings.contents import Contents, Part
@@ -32,27 +30,31 @@ from neurosparse.recordings.tables import Table
 from neurosparse.recordings.traces import load_rois, load_series, load_trials
 
 Align = str | tuple[str, str] | None
+Stimulus = str | Sequence[str] | None
 
 
-def open_nwb(path: str | os.PathLike[str]) -> Recording:
+def open_nwb(path: str | os.PathLike[str] | pynwb.NWBFile) -> Recording:
     """Open an NWB file.
 
     Parameters
     ----------
-    path : path-like
-        A local HDF5 file of NWB 2 or later.
+    path : path-like, URL or pynwb.NWBFile
+        A file of NWB 2 or later: HDF5, or Zarr with the extra ``zarr``; an http or https URL of one, with the extra
+        ``remote``, of which only what is used is fetched and kept in the cache folder; or a pynwb object, which is
+        yours to close.
 
     Returns
     -------
     Recording
-        To be used in a ``with`` block, or closed by hand.
+        To be used in a ``with`` block, or closed by hand. It can be pickled: other processes open the file anew.
 
     Raises
     ------
     FileError
         If the file is missing, damaged, not NWB, or NWB 1; the message says which and what to do.
     DependencyError
-        If it needs an NWB extension that is not installed.
+        If URLs or Zarr stores need a package that is not installed, or nothing in the file can be read without an NWB
+        extension that is not. Where some can, h5py alone reads tables and series, and a warning names the extension.
 
     Examples
     --------
@@ -61,12 +63,9 @@ def open_nwb(path: str | os.PathLike[str]) -> Recording:
     ...     print(recording)
     ...     x = recording.spikes(bin_width=0.01, align="trials", window=(-0.2, 0.5))
     """
-    file = opening.local_file(os.fspath(path) if isinstance(path, os.PathLike) else path)
-    version = opening.nwb_version(file)
-    recording = Recording(file, version, *opening.read(file))
-    for note in recording.notes:
-        warnings.warn(f"pynwb says of {file.name}: {shorten(note, 240)}", DataWarning, stacklevel=2)
-    return recording
+    opened = opening.open_source(path)
+    opened.report.emit()
+    return Recording(opened)
 
 
 class Recording:
@@ -74,33 +73,35 @@ class Recording:
 
     Attributes
     ----------
-    path : pathlib.Path
+    path : pathlib.Path or str
+        Where the file is; a str if it is a URL.
     nwb_version : str
     nwbfile : pynwb.NWBFile
         For what is not a population; valid while the recording is open.
     session : str
         The file's session_id, else its identifier, else its name.
+    report : LoadReport
+        How the file was opened. Those of populations are in their provenance: see `report_of`.
     notes : list of str
-        What pynwb found wrong with the file as a whole; what bears on one part stands in `contents`.
+        What is wrong with the file as a whole; what bears on one part stands in `contents`.
     """
 
-    def __init__(
-        self, path: Path, nwb_version: str, reader: pynwb.NWBHDF5IO, nwbfile: pynwb.NWBFile, notes: list[str]
-    ) -> None:
-        self.path, self.nwb_version = path, nwb_version
-        self._reader, self._nwbfile = reader, nwbfile
+    def __init__(self, opened: opening.Opened) -> None:
+        self._source, self._nwbfile, self._held = opened.source, opened.nwbfile, opened.contents
+        self.path, self.nwb_version = opened.source.path, opened.version
+        self._identity, self.report = opened.identity, opened.report
+        self.notes, self.session = opened.notes, str(opened.report.chosen["session"])
         # Also closes, without pynwb's complaint, when the recording is forgotten rather than closed.
-        self._closer = weakref.finalize(self, reader.close)
-        self._held = Contents.of(path.name, nwbfile, self._path_of, notes)
-        about_parts = {note for part in self._held.parts for note in part.notes}
-        self.notes = [note for note in notes if note not in about_parts]
-        self.session = str(nwbfile.session_id or nwbfile.identifier or path.stem)
+        self._closer = weakref.finalize(self, opened.close)
 
     def __enter__(self) -> Recording:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def __reduce__(self) -> tuple[Callable[..., Recording], tuple[str]]:
+        return open_nwb, (opening.reopening(self._source),)
 
     def close(self) -> None:
         """Release the file; populations already loaded and lazy stimuli stay valid."""
@@ -110,53 +111,52 @@ class Recording:
     def nwbfile(self) -> pynwb.NWBFile:
         """The file as pynwb has it."""
         self._check_open()
+        if self._nwbfile is None:
+            raise DependencyError(f"pynwb cannot build this file: {'; '.join(self.notes)}")
         return self._nwbfile
 
     def _check_open(self) -> None:
         if not self._closer.alive:
             raise FileError(
-                f"the recording {self.path.name} is closed. Open it again with open_nwb({str(self.path)!r})."
+                f"the recording {self._source.name} is closed. Open it again with open_nwb({self._source.where!r})."
             )
-
-    def _path_of(self, stored: Any) -> str:
-        return self._reader.manager.get_builder(stored).path.removeprefix("root/")
 
     def __repr__(self) -> str:
         if not self._closer.alive:
-            return f"<Recording {self.path.name}, closed>"
+            return f"<Recording {self._source.name}, closed>"
         notes = "".join(f"\n! {shorten(note, 240)}" for note in self.notes)
-        return f"{self._headline()}\n\n{describing.describe(self._held)}{notes}"
+        with opening.reading(self._source):
+            return f"{self._headline()}\n\n{describing.describe(self._held)}{notes}"
 
     def _headline(self) -> str:
-        subject = self._nwbfile.subject
-        said = [getattr(subject, name, None) for name in ("species", "subject_id")] if subject is not None else []
-        who = ", ".join(str(one) for one in said if one) or "subject not stated"
-        started = self._nwbfile.session_start_time
-        when = f"{started:%Y-%m-%d %H:%M}" if started is not None else "start not stated"
-        described = " ".join(str(self._nwbfile.session_description or "").split())
-        head = f"Recording {self.path.name}  (NWB {self.nwb_version})\nsession {self.session}; {who}; {when}"
-        return f"{head}\n{described}" if described else head
+        said = self._identity
+        who = ", ".join(one for one in (said.species, said.subject_id) if one) or "subject not stated"
+        when = "start not stated" if said.start is None else f"{said.start:%Y-%m-%d %H:%M}"
+        version = f"  (NWB {self.nwb_version})" if self.nwb_version else ""
+        head = f"Recording {self._source.name}{version}\nsession {self.session}; {who}; {when}"
+        return f"{head}\n{said.description}" if said.description else head
 
     @cached_property
     def contents(self) -> pd.DataFrame:
         """One row a part: path, kind, shape, rate (Hz), count, start and stop (s), units of measure, notes."""
-        return describing.as_frame(self._contents().parts)
+        with opening.reading(self._source):
+            return describing.as_frame(self._contents().parts)
 
     def _contents(self) -> Contents:
         self._check_open()
         return self._held
 
     def _origin(self, path: str) -> Origin:
-        facts = {
-            "name": self.path.name,
-            "bytes": self.path.stat().st_size,
-            "nwb_version": self.nwb_version,
-            "identifier": str(self._nwbfile.identifier),
-            "object_id": str(self._nwbfile.object_id),
-            "session_description": str(self._nwbfile.session_description or ""),
-            "pynwb": pynwb.__version__,
-        }
-        return Origin(self.session, self.path.name, facts, path)
+        source, opened = self._source, self.report.chosen
+        facts: dict[str, Any] = {"name": source.name, "nwb_version": self.nwb_version, "reader": opened["reader"]}
+        if source.size is not None:
+            facts["bytes"] = source.size
+        if source.remote:
+            facts |= {"url": source.where, "version_on_server": source.tag}
+        facts |= {**self._identity.facts(), "session_from": opened["session_from"]}
+        if self.notes:
+            facts["notes"] = self.notes
+        return Origin(self.session, source.name, facts, path)
 
     # What follows is one method a kind of part.
 
@@ -166,22 +166,25 @@ class Recording:
         Parameters
         ----------
         name : str
-            Name or path of a table of trials, epochs or presentations.
+            Name or path of a table of trials, epochs or presentations; of a table of events, which have a `timestamp`
+            in place of start and stop; or of an IndexSeries, whose rows are the images it shows.
 
         Returns
         -------
         pandas.DataFrame
-            Every column; text decoded, ragged cells as arrays. The index holds the row ids.
+            Every column; text decoded, ragged cells as arrays, numbers that are stored as text ("0.04", "null") as
+            numbers. The index holds the row ids.
 
         Raises
         ------
         MissingError
             If there is no such table; the message lists those there are.
         """
-        return intervals.as_frame(self._interval_table(name))
+        with opening.reading(self._source):
+            return intervals.as_frame(self._interval_table(name))
 
     def _interval_table(self, name: str) -> Table:
-        return self._contents().find(name, "interval table", "intervals").table
+        return self._contents().rows(name)
 
     def stimuli(self, name: str | None = None) -> xr.DataArray:
         """Images that were shown, lazily.
@@ -205,7 +208,8 @@ class Recording:
             If several could be meant, or their pixels are in other files or differ in size.
         """
         part = self._contents().images(name)
-        return stimuli.open_stack(part.stored, part.path, self.path, self.session)
+        with opening.reading(self._source):
+            return stimuli.open_stack(part.stack, self._source, self.session)
 
     def spikes(
         self,
@@ -215,7 +219,7 @@ class Recording:
         window: tuple[float, float] | None = None,
         reduce: str | None = None,
         units: str | Sequence[Any] | None = None,
-        stimulus: str | None = None,
+        stimulus: Stimulus = None,
         table: str | None = None,
         sampling_rate: float | None = None,
         quantity: str = "count",
@@ -241,8 +245,11 @@ class Recording:
             One number a trial: spikes in the window, mean spikes a bin, or spikes a second.
         units : str or sequence, optional
             A query on the unit coords, or ids as in the file.
-        stimulus : str, optional
-            Column of the interval table that names what was shown.
+        stimulus : str or sequence of str, optional
+            Column of the interval table that names what was shown. Several make a label a combination
+            (``orientation=90, contrast=0.8``), "blank" where none has a value. Unless given, the first column called
+            stimulus, stimulus_id, image_name, stimulus_condition_id or frame that has a value in every row, else the
+            position of the image that an IndexSeries shows within each row.
         table : str, optional
             Name or path of the units table; needed where there are several.
         sampling_rate : float, optional
@@ -296,7 +303,7 @@ class Recording:
         window: tuple[float, float] | None = None,
         reduce: str | None = None,
         units: str | Sequence[Any] | None = None,
-        stimulus: str | None = None,
+        stimulus: Stimulus = None,
         transposed: bool | None = None,
         repair: bool = False,
         bin_width: float | None = None,
@@ -374,7 +381,7 @@ class Recording:
         window: tuple[float, float] | None = None,
         reduce: str | None = None,
         units: str | Sequence[Any] | None = None,
-        stimulus: str | None = None,
+        stimulus: Stimulus = None,
         transposed: bool | None = None,
         repair: bool = False,
         bin_width: float | None = None,
@@ -402,7 +409,7 @@ class Recording:
             As in `calcium`.
         """
         request = Request(align, window, reduce, units, stimulus)
-        part = self._contents().find(name, "series", "series", "signals", "rois")
+        part = self._contents().find(name, "series", "series", "signals", "rois", "presentations", "crossings")
         # One sample a row of an interval table is the trial's vector, unless windows are asked for.
         table = None
         if window is None and reduce is None and (align is None or isinstance(align, str)):
@@ -423,8 +430,9 @@ class Recording:
         **options: Any,
     ) -> xr.DataArray:
         """What `load` makes of a part as it is stored; its report is told."""
-        report = LoadReport(warned=list(part.notes))
+        report = LoadReport(found=self._held.counts(), warned=list(part.notes))
         where = {"find_intervals": self._interval_table, "origin": self._origin(part.path)}
-        x = load(stored, request, report=report, **where, **options)
+        with opening.reading(self._source):
+            x = load(stored, request, report=report, **where, **options)
         report.emit()
         return x

@@ -1,12 +1,13 @@
 """Columns of NWB tables as plain arrays: ragged, bytes, references and row regions told apart.
 
-pynwb tables enter, `Table` and `Column` leave; the loaders of this room see only these, so that another reader of the
-same tables has one thing to make. Nothing is read before it is asked for.
+`Table` and `Column` are what the loaders of this room see, whichever reader made them (`built` through pynwb, `raw`
+through h5py alone). Nothing is read before it is asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -22,6 +23,12 @@ RESERVED = frozenset(
     {"unit", "unit_id", "area", "trial", "time", "stimulus", "start_time", "stop_time", "n_repeats", "atom", "sample"}
 )
 
+# What writers put into a text column where a row has no value, lower case.
+BLANK = frozenset({"", "null", "none", "nan", "n/a", "na"})
+_NUMBER = re.compile(r"[+-]?(0|[1-9]\d*)?(\.\d*)?(e[+-]?\d+)?", re.I)
+# Text columns whose names end so hold labels: "12" stays text there.
+_LABELS = re.compile(r"(name|id|label|tags?|annotation|description)$", re.I)
+
 
 @dataclass(frozen=True)
 class Column:
@@ -36,12 +43,15 @@ class Column:
         Where each row's values end, the outermost level first; empty for a column that is not ragged.
     target : Table, optional
         The table whose rows the values number.
+    by_id : bool
+        Whether the values are ids of the target's rows rather than their positions.
     """
 
     name: str
     data: Any
     ends: tuple[Any, ...] = ()
     target: Table | None = None
+    by_id: bool = False
 
     @property
     def ragged(self) -> bool:
@@ -104,6 +114,11 @@ class Table:
         In the file's order.
     resolution : float or None
         Seconds between samples that spike times were taken at, where a units table states it.
+    parameters : bool
+        Whether text columns that hold nothing but numbers and blanks are to be taken as numbers: interval tables,
+        whose stimulus parameters many writers store as text ("null", "0.04").
+    presentations : callable, optional
+        Gives the tables of what was shown on the same clock, for an interval table.
     """
 
     path: str
@@ -111,11 +126,18 @@ class Table:
     ids: np.ndarray
     columns: Mapping[str, Column]
     resolution: float | None = None
+    parameters: bool = False
+    presentations: Callable[[], Sequence[Table]] = tuple
 
     @property
     def n_rows(self) -> int:
         """Number of rows."""
         return len(self.ids)
+
+    @property
+    def event(self) -> str:
+        """Column of times that rows are aligned to unless another is named."""
+        return "timestamp" if "timestamp" in self.columns and "start_time" not in self.columns else "start_time"
 
     def column(self, name: str) -> Column:
         """The column `name`.
@@ -136,7 +158,14 @@ class Table:
         if column.ragged or column.shape != (self.n_rows,):
             return None
         values = column.values()
+        if self.parameters and values.dtype.kind == "U" and not _LABELS.search(name):
+            values = parse_numbers(values)
         return values if values.dtype.kind in "biufU" else None
+
+    def parsed(self, name: str, values: np.ndarray) -> bool:
+        """Whether `values` of column `name` are numbers that the file stores as text."""
+        stored = getattr(self.columns[name].data, "dtype", None)
+        return self.parameters and values.dtype.kind == "f" and (stored is None or stored.kind in "OSUT")
 
     def scalars(self, *, skip: Collection[str] = ()) -> dict[str, np.ndarray]:
         """Every column of one value a row, save those in `skip`."""
@@ -144,14 +173,11 @@ class Table:
         return {name: values for name, values in found.items() if values is not None}
 
 
-def read_table(table: DynamicTable, path: str) -> Table:
+def read_table(table: DynamicTable, path: str, *, parameters: bool = False) -> Table:
     """Wrap a pynwb table; `path` is its place in the file. Reads the row ids alone."""
     columns = {name: _column(name, table[name]) for name in table.colnames}
     ids = plain(table.id.data[:])
-    resolution = getattr(table, "resolution", None)
-    if resolution is not None and not (np.isfinite(resolution) and resolution > 0):
-        resolution = None  # writers put -1 or NaN where it is not known
-    return Table(path, table.name, ids, columns, None if resolution is None else float(resolution))
+    return Table(path, table.name, ids, columns, stated_resolution(getattr(table, "resolution", None)), parameters)
 
 
 def read_region(region: DynamicTableRegion) -> Column:
@@ -159,15 +185,44 @@ def read_region(region: DynamicTableRegion) -> Column:
     return _column(region.name, region)
 
 
+def stated_resolution(seconds: Any) -> float | None:
+    """`seconds` as a number, None for what writers put where it is not known: -1, NaN or nothing."""
+    return float(seconds) if seconds is not None and np.isfinite(seconds) and seconds > 0 else None
+
+
 def _column(name: str, stored: Any) -> Column:
     ends = []
     while isinstance(stored, VectorIndex):
-        ends.append(stored.data)
+        ends.append(sized(stored.data))
         stored = stored.target
     target = None
     if isinstance(stored, DynamicTableRegion):
         target = read_table(stored.table, stored.table.name)
-    return Column(name, stored.data, tuple(ends), target)
+    return Column(name, sized(stored.data), tuple(ends), target)
+
+
+def sized(data: Any) -> Any:
+    """Data that can be asked for its shape: what pynwb wraps for writing is unwrapped, nested lists become arrays."""
+    if hasattr(data, "io_settings"):
+        data = data.data  # H5DataIO
+    if isinstance(data, list | tuple) and data and isinstance(data[0], list | tuple | np.ndarray | float | int):
+        one_shape = len({np.shape(row) for row in data}) == 1
+        return np.asarray(data) if one_shape else data
+    return np.empty(0) if data is None else data
+
+
+def parse_numbers(texts: np.ndarray) -> np.ndarray:
+    """`texts` as float64, blanks as NaN, where all others are numbers; else as they are.
+
+    Numbers with leading zeros ("007") are labels and stay text, and so does a column of blanks alone.
+    """
+    blank = np.array([text.strip().lower() in BLANK for text in texts], dtype=bool)
+    told = [text.strip() for text in texts[~blank]]
+    if not told or not all(_NUMBER.fullmatch(text) and any(sign.isdigit() for sign in text) for text in told):
+        return texts
+    values = np.full(len(texts), np.nan)
+    values[~blank] = [float(text) for text in told]
+    return values
 
 
 def _row(values: list[Any]) -> Any:

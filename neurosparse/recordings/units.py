@@ -38,15 +38,16 @@ def unit_labels(ids: np.ndarray, path: str, report: LoadReport) -> np.ndarray:
 def unit_areas(table: Table, report: LoadReport) -> tuple[np.ndarray, str]:
     """Area of each unit, "" where nothing states it, and the source that was used.
 
-    Sources in order: a column `area`, the location of the electrodes, of the electrode group, then columns called
-    brain_area, brain_region, region, structure or location. A source that names no area is passed over. A unit on
-    electrodes of several areas gets the most frequent one, and is counted.
+    Sources in order: a column `area`, the location of the peak channel (`peak_channel_id`, an id of an electrode), of
+    the electrodes, of the electrode group, then columns called brain_area, brain_region, region, structure or
+    location. A source that names no area is passed over. A unit on electrodes of several areas gets the most frequent
+    one, and is counted. Areas that are known better go over these with ``x.assign_coords(area=("unit", areas))``.
     """
     first, *rest = AREA_COLUMNS
-    for source in (first, "electrodes", "electrode_group", *rest):
+    for source in (first, "peak_channel_id", "electrodes", "electrode_group", *rest):
         own = LoadReport()
-        if source == "electrodes":
-            areas = _from_electrodes(table, own)
+        if source in ("electrodes", "peak_channel_id"):
+            areas = _from_electrodes(table, source, own)
         elif source == "electrode_group":
             areas = _from_groups(table.columns.get(source))
         else:
@@ -72,8 +73,8 @@ def _from_groups(column: Column | None) -> np.ndarray | None:
     return np.array([str(getattr(group, "location", "") or "") for group in column.data[:]], dtype=str)
 
 
-def _from_electrodes(table: Table, report: LoadReport) -> np.ndarray | None:
-    column = table.columns.get("electrodes")
+def _from_electrodes(table: Table, name: str, report: LoadReport) -> np.ndarray | None:
+    column = table.columns.get(name)
     if column is None or column.target is None or len(column.ends) > 1:
         return None
     locations = _from_column(column.target, "location")
@@ -82,6 +83,8 @@ def _from_electrodes(table: Table, report: LoadReport) -> np.ndarray | None:
     areas, several, beyond = [], 0, 0
     for electrodes in column.rows():
         index = np.atleast_1d(electrodes).astype(np.int64)
+        if column.by_id:
+            index = positions(column.target.ids, index)
         inside = index[(index >= 0) & (index < len(locations))]
         beyond += len(inside) < len(index)
         names, counts = np.unique(locations[inside], return_counts=True)
@@ -98,6 +101,12 @@ def _from_electrodes(table: Table, report: LoadReport) -> np.ndarray | None:
             f"({len(locations)} rows)."
         )
     return np.array(areas, dtype=str)
+
+
+def positions(ids: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Where each of `wanted` stands among `ids`; -1 where it does not."""
+    place = {int(one): row for row, one in enumerate(ids)}
+    return np.array([place.get(int(one), -1) for one in wanted], dtype=np.int64)
 
 
 def match_ids(coords: Mapping[str, np.ndarray], units: str | Sequence[Any] | None, path: str) -> np.ndarray:
