@@ -336,7 +336,7 @@ class DictionaryLearning(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         elif isinstance(X, torch.Tensor):
             self.dictionary_, self.offset_ = (torch.from_numpy(v).to(X.device) for v in (self._atoms, self._offset))
         self.utility_ = utility[order].double().cpu().numpy()
-        self.usage_ = (learner.codes[:, order] != 0).double().mean(0).cpu().numpy()
+        self.usage_ = learner.usage()[order].double().cpu().numpy()
         self.penalty_, self.objective_, self.history_ = penalty, learner.objective, found.history
         self.mean_ = values.mean(0)
         self.n_iter_ = len(found.history)

@@ -1,0 +1,32 @@
+"""Given samples: the dictionary that makes them sparse.
+
+A torch tensor (sample, unit) enters; a `Learner` with dictionary (atom, unit), offset and codes leaves, and what
+happened round by round. On the CPU the loops are compiled, elsewhere they are torch; the algorithm is the same. Imports
+numpy, numba, torch, `errors`, `backend.devices` and `backend.inference`.
+
+References
+----------
+Objective and alternation: Olshausen & Field 1997; Mairal et al. 2010 (statistics of a stream). Replacement from
+residuals after Schnass 2018, with the gain in the objective itself as the criterion.
+"""
+
+from neurosparse.backend.dictionary.fitting import Fit, Search, fit
+from neurosparse.backend.dictionary.learner import Learner
+from neurosparse.backend.dictionary.penalty import PenaltyPath, choose_penalty
+from neurosparse.backend.dictionary.settings import OnStep, Random, Settings, Step, reference_penalty
+from neurosparse.backend.dictionary.statistics import Statistics
+
+__all__ = [
+    "Fit",
+    "Learner",
+    "OnStep",
+    "PenaltyPath",
+    "Random",
+    "Search",
+    "Settings",
+    "Statistics",
+    "Step",
+    "choose_penalty",
+    "fit",
+    "reference_penalty",
+]

@@ -1,0 +1,243 @@
+"""From samples to the best dictionary of several starts, one unit of work at a time so that it can be stopped anywhere.
+
+Imports numpy and torch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from neurosparse.backend.devices import one_thread
+from neurosparse.backend.dictionary.learner import Learner
+from neurosparse.backend.dictionary.settings import (
+    OnStep,
+    Settings,
+    Step,
+    random_state_of,
+    reference_penalty,
+)
+
+Tensor = torch.Tensor
+State = dict[str, np.ndarray]
+# Two starts whose objectives differ by less than this share have found the same place, give or take the settling.
+AGREE = 5e-4
+# Atoms exchanged at once: one in so many at first.
+FIRST_SHARE = 16
+
+
+class Fit(NamedTuple):
+    """The best of all restarts, its rounds, and whether it settled."""
+
+    learner: Learner
+    history: list[Step]
+    converged: bool
+
+
+@one_thread()
+def fit(
+    x: Tensor,
+    n_atoms: int,
+    penalty: float,
+    settings: Settings,
+    *,
+    n_restarts: int = 1,
+    random_state: Any = None,
+    on_step: OnStep | None = None,
+    on_state: Callable[[Search], None] | None = None,
+    state: Mapping[str, np.ndarray] | None = None,
+) -> Fit:
+    """Learn a dictionary: from each start anneal and replace what is dispensable; settle the best.
+
+    Starts end early where the two best agree on the objective: the same place found twice.
+
+    Parameters
+    ----------
+    x : (sample, unit) tensor
+    n_atoms : int
+    penalty : float
+        The final one, in units of x.
+    settings : Settings
+    n_restarts : int
+        Independent starts at the most, compared by their objective at the same penalty.
+    random_state : int, numpy.random.RandomState or None
+    on_step : callable, optional
+        Called with each entry of the history as it is made.
+    on_state : callable, optional
+        Called with the `Search` after each unit of work; its ``state()`` is what `state` takes.
+    state : mapping of arrays, optional
+        Where an earlier fit of the same samples and settings stood. The rest of it is then the same to the last bit, on
+        the CPU.
+
+    Returns
+    -------
+    Fit
+
+    Notes
+    -----
+    Annealing runs on batches in single precision, ``steps`` of them at a cost of about ``batch n_atoms (n_units +
+    active) + n_atoms^3 / 3 + n_atoms^2 n_units`` each, whatever the number of samples; settling passes over all. The
+    same random state gives the same result on the CPU.
+    """
+    search = Search(x, n_atoms, penalty, settings, n_restarts, random_state, on_step)
+    if state is not None:
+        search.restore(state)
+    while search.advance():
+        if on_state is not None:
+            on_state(search)
+    best = search.runs[0]
+    best.learner.infer(penalty, 1e-6)
+    return Fit(best.learner, best.history, search.converged)
+
+
+class Search:
+    """All starts of one fit; `advance` does one step, one trial of a replacement or one round.
+
+    Attributes
+    ----------
+    stage : {"anneal", "replace", "compare", "settle", "done"}
+    runs : list
+        The one at work or, between two starts, the best two.
+    """
+
+    def __init__(
+        self,
+        x: Tensor,
+        n_atoms: int,
+        penalty: float,
+        settings: Settings,
+        n_restarts: int = 1,
+        random_state: Any = None,
+        on_step: OnStep | None = None,
+    ) -> None:
+        self.x, self.n_atoms, self.penalty, self.settings = x, n_atoms, penalty, settings
+        self.n_restarts, self.random, self.on_step = n_restarts, random_state_of(random_state), on_step
+        self.quick = x.float()
+        first = settings.first_level * reference_penalty(x, n_atoms, offset=settings.offset)
+        self.penalties = np.geomspace(max(first, penalty), penalty, max(settings.steps, 1))
+        self.runs: list[_Run] = []
+        self.number, self.converged = 0, False
+        self._start()
+
+    def advance(self) -> bool:
+        """Do the next piece of work. Returns whether there is more."""
+        getattr(self, f"_{self.stage}")()
+        return self.stage != "done"
+
+    def state(self) -> State:
+        """Where the search stands, as arrays."""
+        arrays = {"random.keys": self.random.get_state(legacy=False)["state"]["key"].copy()}
+        generator = self.random.get_state(legacy=False)
+        said = {
+            "stage": self.stage,
+            "number": self.number,
+            "count": self.count,
+            "failures": self.failures,
+            "at_once": self.at_once,
+            "seen": self.seen,
+            "position": int(generator["state"]["pos"]),
+            "gauss": [int(generator["has_gauss"]), float(generator["gauss"])],
+            "runs": [{"number": run.number, "history": run.history} for run in self.runs],
+        }
+        arrays["search"] = np.frombuffer(json.dumps(said).encode(), dtype=np.uint8).copy()
+        for i, run in enumerate(self.runs):
+            arrays |= {f"run{i}.{name}": value for name, value in run.learner.state().items()}
+        return arrays
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on from where `state` was taken."""
+        said = json.loads(bytes(np.asarray(state["search"])).decode())
+        for name in ("stage", "number", "count", "failures", "at_once", "seen"):
+            setattr(self, name, said[name])
+        has_gauss, gauss = said["gauss"]
+        self.random.set_state(("MT19937", np.asarray(state["random.keys"]), said["position"], has_gauss, gauss))
+        self.runs = []
+        for i, run in enumerate(said["runs"]):
+            own = {name.removeprefix(f"run{i}."): value for name, value in state.items() if name.startswith(f"run{i}.")}
+            x = self.quick if own["dictionary"].dtype == np.float32 else self.x
+            self.runs.append(_Run(Learner.from_state(own, x, self.settings), run["number"], run["history"]))
+
+    def _start(self) -> None:
+        start = self.random.standard_normal((self.n_atoms, self.x.shape[1]))
+        if self.settings.atoms == "nonnegative":
+            start = np.abs(start)
+        learner = Learner(self.quick, torch.as_tensor(start).to(self.quick), self.settings)
+        self.runs.insert(0, _Run(learner, self.number, []))
+        self.stage, self.count, self.failures, self.seen = "anneal", 0, 0, list[float]()
+        self.at_once = max(1, self.n_atoms // FIRST_SHARE)
+
+    def _record(self, objective: float, penalty: float, replaced: int = 0) -> None:
+        run = self.runs[0]
+        statistics = run.learner.statistics
+        entry = {
+            "restart": run.number,
+            "stage": self.stage,
+            "penalty": float(penalty),
+            "objective": objective,
+            "n_active": float(statistics.events.sum() / statistics.weight.clamp(min=1)),
+            "replaced": replaced,
+        }
+        run.history.append(entry)
+        if self.on_step is not None:
+            self.on_step(entry)
+
+    def _anneal(self) -> None:
+        penalty = float(self.penalties[self.count])
+        self._record(self.runs[0].learner.skip(penalty, self.random), penalty)
+        self.count += 1
+        if self.count >= len(self.penalties):
+            self.stage = "replace"
+
+    def _replace(self) -> None:
+        if self.failures >= self.settings.patience or self.n_atoms == 1:
+            self.stage, self.seen = "compare", []
+            return
+        learner = self.runs[0].learner
+        if learner.replace(self.penalty, self.at_once, self.random):
+            self.failures = 0
+            self._record(learner.objective, self.penalty, self.at_once)
+        else:
+            self.failures += 1
+            self.at_once = max(1, self.at_once // 2)
+
+    def _compare(self) -> None:
+        """A few rounds over all samples, so that starts can be told apart; then the next start or the end."""
+        if self.n_restarts > 1 and not self._round(10 * self.settings.tol, max(1, self.settings.max_iter // 8)):
+            return
+        self.runs = sorted(self.runs, key=lambda run: run.learner.objective)[:2]
+        self.number += 1
+        agree = len(self.runs) > 1 and self.runs[1].learner.objective <= self.runs[0].learner.objective * (1 + AGREE)
+        if self.number < self.n_restarts and not agree:
+            self._start()
+            return
+        best = self.runs[0]
+        exact = Learner(self.x, best.learner.dictionary.to(self.x), self.settings)
+        exact.offset = best.learner.offset.to(self.x)
+        self.runs = [_Run(exact, best.number, best.history)]
+        self.stage, self.seen = "settle", []
+
+    def _settle(self) -> None:
+        if self._round(self.settings.tol, self.settings.max_iter):
+            self.converged = self._fell(self.settings.tol)
+            self.stage = "done"
+
+    def _round(self, tol: float, limit: int) -> bool:
+        """One round over all samples; whether it was the last one wanted."""
+        self.seen.append(self.runs[0].learner.step(self.penalty))
+        self._record(self.seen[-1], self.penalty)
+        return self._fell(tol) or len(self.seen) >= limit
+
+    def _fell(self, tol: float) -> bool:
+        return len(self.seen) > 5 and self.seen[-6] - self.seen[-1] <= tol * self.seen[-6]
+
+
+class _Run(NamedTuple):
+    """One start and its history."""
+
+    learner: Learner
+    number: int
+    history: list[Step]

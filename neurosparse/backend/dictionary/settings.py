@@ -1,0 +1,106 @@
+"""How to learn, and the scale of penalties. Imports numpy, torch and `errors`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from neurosparse.backend.inference import Codes, Solver
+from neurosparse.errors import InputError
+
+Tensor = torch.Tensor
+Random = np.random.RandomState
+Step = dict[str, Any]
+OnStep = Callable[[Step], None]
+
+# Duality gap of the codes: where statistics are gathered from fresh codes, and where each round starts from the last.
+ROUGH_TOL, CODE_TOL = 5e-3, 1e-3
+# Codes of more entries than this are not kept from round to round but found again, a batch at a time.
+KEPT_ENTRIES = 20_000_000
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to learn; everything that is not data, size or penalty.
+
+    Attributes
+    ----------
+    codes : {"nonnegative", "signed"}
+    atoms : {"signed", "nonnegative"}
+    offset : bool
+        Whether an offset is learned along; 0 otherwise.
+    max_iter : int
+        Rounds of settling at the final penalty, at the most.
+    tol : float
+        Settled: the objective fell by a smaller share than this over five rounds.
+    first_level : float
+        Multiple of `reference_penalty` where annealing starts.
+    steps : int
+        Of annealing, each of one batch.
+    batch, window : int or None
+        Samples of a batch, and how many of the last ones the statistics remember. None: by the numbers of samples and
+        atoms, see `batch_size` and `memory`.
+    patience : int
+        Replacement ends after so many trials in a row that did not pay; 0 for no replacement.
+    trial : int
+        Steps after which a replacement is judged.
+    solver : {"auto", "coordinate", "fista"}
+        As in `inference.encode`; ``"fista"`` keeps every loop in torch.
+    """
+
+    codes: Codes = "nonnegative"
+    atoms: Literal["signed", "nonnegative"] = "signed"
+    offset: bool = True
+    max_iter: int = 500
+    tol: float = 1e-5
+    first_level: float = 0.9
+    steps: int = 200
+    batch: int | None = None
+    window: int | None = None
+    patience: int = 3
+    trial: int = 16
+    solver: Solver = "auto"
+
+
+def batch_size(settings: Settings, n_samples: int, n_atoms: int) -> int:
+    """Samples a step: a quarter of all, between 256 and two an atom."""
+    size = max(256, min(2 * n_atoms, n_samples // 4)) if settings.batch is None else settings.batch
+    return min(size, n_samples)
+
+
+def memory(settings: Settings, n_samples: int, n_atoms: int) -> int:
+    """Samples the statistics remember: all, or twenty an atom where there are more."""
+    return min(n_samples, 20 * n_atoms if settings.window is None else settings.window)
+
+
+def reference_penalty(x: Tensor, n_atoms: int, *, offset: bool = True) -> float:
+    """The penalty at which half the samples would have no active atom, were the atoms random.
+
+    ``median_i ||x_i - mean|| sqrt(1 - n_atoms^(-2 / (n_units - 1)))``: the typical largest correlation of a sample with
+    random directions. Proportional to the scale of x, the same for any order or rotation of its units.
+
+    Raises
+    ------
+    InputError
+        If the samples do not vary.
+    """
+    centred = x - x.mean(0) if offset else x
+    norms = centred.norm(dim=1)
+    typical = float(norms.median()) or float(norms.square().mean().sqrt())
+    if not typical > 0:
+        raise InputError(
+            f"x has {len(x)} samples that are all alike: nothing varies, so there is nothing to learn. Select units "
+            "that respond."
+        )
+    n_units = x.shape[1]
+    share = 1.0 if n_units == 1 else float(np.sqrt(1 - max(n_atoms, 2) ** (-2 / (n_units - 1))))
+    return typical * share
+
+
+def random_state_of(random_state: Any) -> Random:
+    """A generator: itself, or a new one from a seed."""
+    return random_state if isinstance(random_state, Random) else Random(random_state)
