@@ -10,14 +10,17 @@ import io
 import re
 import urllib.error
 import urllib.request
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from neurosparse.errors import DependencyError, FileError
-from neurosparse.files import cache_folder, content_key
+from neurosparse.files import cache_folder, content_key, write_whole
 
 TIMEOUT = 30.0  # seconds
-BLOCK = 1 << 20  # bytes fetched at least, of which HDF5 metadata need many neighbours
+BLOCK = 1 << 18  # bytes fetched at least: HDF5 metadata lie close together
+RECENT = 256  # blocks held in memory
 
 
 def probe(url: str) -> tuple[int, str]:
@@ -70,71 +73,137 @@ class Stream(io.RawIOBase):
     def __init__(self, url: str, size: int, tag: str) -> None:
         super().__init__()
         self.url, self.size, self._place = url, size, 0
-        folder = cache_folder() / "remote" / content_key(url, tag, str(size))[:32] if tag else None
+        self._recent: OrderedDict[int, bytes] = OrderedDict()
+        self._folder = cache_folder() / "remote" / content_key(url, tag, str(size))[:32] if tag else None
+        if self._folder is not None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        fetch = _fetcher()
         try:
-            self._blocks = _fetcher(url, folder)
-        except DependencyError:
-            raise
+            self._fetch = fetch(url)
         except Exception as error:  # each library has errors of its own
             raise self._failed(error) from error
 
     def readable(self) -> bool:
+        """Yes."""
         return True
 
     def seekable(self) -> bool:
+        """Yes."""
         return True
 
     def tell(self) -> int:
+        """The place of the next byte."""
         return self._place
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a byte."""
         self._place = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self.size}[whence]
         return self._place
 
     def readinto(self, buffer: Any) -> int:
+        """Fill `buffer`, or what of it the file still has bytes for."""
         view = memoryview(buffer).cast("B")
-        wanted = max(min(len(view), self.size - self._place), 0)
-        if not wanted:
-            return 0
-        try:
-            self._blocks.seek(self._place)
-            got = self._blocks.read(wanted)
-        except Exception as error:
-            raise self._failed(error) from error
-        if len(got) != wanted:
-            raise self._failed(f"{wanted} bytes were asked for at {self._place}, {len(got)} came")
-        view[:wanted] = got
-        self._place += wanted
-        return wanted
+        stop = min(self._place + len(view), self.size)
+        done = 0
+        for start, data in self._blocks(self._place, stop):
+            part = data[max(self._place - start, 0) : stop - start]
+            view[done : done + len(part)] = part
+            done += len(part)
+        self._place += done
+        return done
 
-    def close(self) -> None:
-        if not self.closed and hasattr(self, "_blocks"):
-            self._blocks.close()
-        super().close()
+    def _blocks(self, start: int, stop: int) -> Iterator[tuple[int, bytes]]:
+        """The blocks that hold bytes `start` to `stop` with their places; neighbours that are not kept in one fetch."""
+        numbers = range(start // BLOCK, -(-stop // BLOCK)) if start < stop else range(0)
+        wanted: list[int] = []
+        for number in numbers:
+            kept = self._kept(number)
+            if kept is None:
+                wanted.append(number)
+                continue
+            yield from self._fetched(wanted)
+            wanted = []
+            yield number * BLOCK, kept
+        yield from self._fetched(wanted)
+
+    def _kept(self, number: int) -> bytes | None:
+        if number in self._recent:
+            self._recent.move_to_end(number)
+            return self._recent[number]
+        place = self._place_of(number)
+        if place is None or not place.is_file():
+            return None
+        data = place.read_bytes()
+        return self._remember(number, data) if len(data) == self._length(number) else None
+
+    def _fetched(self, numbers: list[int]) -> Iterator[tuple[int, bytes]]:
+        """Neighbouring blocks from the server, in pieces that memory has room for."""
+        for first in range(0, len(numbers), RECENT):
+            piece = numbers[first : first + RECENT]
+            start, length = piece[0] * BLOCK, sum(map(self._length, piece))
+            try:
+                data = bytes(self._fetch(start, start + length))
+            except Exception as error:
+                raise self._failed(error) from error
+            if len(data) != length:
+                raise self._failed(f"{length} bytes from {start} were asked for, {len(data)} came")
+            for number in piece:
+                block = data[number * BLOCK - start :][: self._length(number)]
+                place = self._place_of(number)
+                if place is not None:
+                    with write_whole(place) as file:
+                        file.write_bytes(block)
+                yield number * BLOCK, self._remember(number, block)
+
+    def _remember(self, number: int, data: bytes) -> bytes:
+        self._recent[number] = data
+        if len(self._recent) > RECENT:
+            self._recent.popitem(last=False)
+        return data
+
+    def _place_of(self, number: int) -> Path | None:
+        return None if self._folder is None else self._folder / f"{number}.block"
+
+    def _length(self, number: int) -> int:
+        return min(BLOCK, self.size - number * BLOCK)
 
     def _failed(self, reason: object) -> FileError:
         said = str(reason) or type(reason).__name__
         return FileError(f"{self.url} cannot be read: {said}. Try again, or download it and open the file.")
 
 
-def _fetcher(url: str, folder: Path | None) -> Any:
+Fetch = Callable[[int, int], bytes]
+
+
+def _fetcher() -> Callable[[str], Fetch]:
+    """Of a URL, what fetches its bytes from one place to another (left out)."""
     if _installed("remfile"):
-        import remfile
-
-        return remfile.File(url, disk_cache=None if folder is None else remfile.DiskCache(str(folder / "remfile")))
+        return _by_remfile
     if _installed("fsspec") and _installed("aiohttp"):
-        import fsspec
-        from fsspec.implementations.cached import CachingFileSystem
-
-        server = fsspec.filesystem("http")
-        if folder is None:
-            return server.open(url, "rb", block_size=BLOCK, cache_type="blockcache")
-        kept = CachingFileSystem(fs=server, cache_storage=str(folder / "fsspec"), expiry_time=0, check_files=False)
-        return kept.open(url, "rb", block_size=BLOCK)
+        return _by_fsspec
     raise DependencyError(
         'reading a URL needs remfile, or fsspec and aiohttp. Install them with: pip install "neurosparse[remote]", '
         "or download the file."
     )
+
+
+def _by_remfile(url: str) -> Fetch:
+    import remfile
+
+    file = remfile.File(url)
+
+    def fetch(start: int, stop: int) -> bytes:
+        file.seek(start)
+        return bytes(file.read(stop - start))
+
+    return fetch
+
+
+def _by_fsspec(url: str) -> Fetch:
+    import fsspec
+
+    server = fsspec.filesystem("http")
+    return lambda start, stop: bytes(server.cat_file(url, start=start, end=stop))
 
 
 def _installed(package: str) -> bool:
