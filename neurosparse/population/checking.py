@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -168,13 +168,19 @@ def _check_values(x: xr.DataArray, name: str) -> None:
         raise InputError(f"{name} has values of dtype {x.dtype}; expected numbers. Convert with x.astype(float).")
     if x.dtype.kind != "f" or hasattr(x.data, "dask"):
         return
-    infinite = np.isinf(x.values)
-    if infinite.any():
+    if any(np.isinf(part).any() for part in _parts(x.values)):
+        infinite = np.isinf(x.values)
         where = label_at(x, np.unravel_index(int(infinite.argmax()), x.shape))
         raise InputError(
             f"{name} has {int(infinite.sum())} infinite values, first at {where}. "
             "Mark unobserved values NaN with x.where(np.isfinite(x))."
         )
+
+
+def _parts(values: np.ndarray) -> Iterator[np.ndarray]:
+    """Runs of the first axis of about a megabyte, so that a check of them stays in the cache and makes no copy."""
+    step = max(2**18 // max(int(np.prod(values.shape[1:])), 1), 1)
+    return (values[first : first + step] for first in range(0, len(values), step))
 
 
 def label_at(x: xr.DataArray, place: Sequence[Any]) -> str:

@@ -23,7 +23,7 @@ SLACK = 1e-3
 # Two frames further apart than this many typical steps have a missing one between them.
 GAP = 1.5
 # Bytes of frames that are read at once where windows overlap.
-BLOCK = 2**26
+BLOCK = 2**24
 # Windows fewer frames apart than this are read together: a read costs more than a few frames that nobody needs.
 NEAR = 32
 
@@ -115,15 +115,28 @@ class Frames:
             values = values + self.series.offset
         return values
 
+    @property
+    def grain(self) -> int:
+        """Frames that are stored in one piece: reading half of it costs as much as all."""
+        chunks = getattr(self.series.data, "chunks", None)
+        return chunks[1 if self.transposed else 0] if chunks and len(chunks) == 2 else 1
+
+    @property
+    def direct(self) -> bool:
+        """Whether frames can be read into a result as they are, and reading some twice costs little."""
+        series, data = self.series, self.series.data
+        as_stored = self.rows is None and self.columns is None and len(series.shape) == 2 and not self.transposed
+        unscaled = series.channel_conversion is None and series.conversion == 1.0 and series.offset == 0.0
+        local = hasattr(data, "read_direct") and getattr(data, "compression", None) is None and not _remote(data)
+        return as_stored and unscaled and local
+
     def read_into(self, values: np.ndarray, first: int) -> None:
-        """Frames from `first` on into `values` (time, unit), without a copy between where none is needed."""
-        series = self.series
-        plain = self.rows is None and self.columns is None and len(series.shape) == 2 and not self.transposed
-        plain &= series.channel_conversion is None and series.conversion == 1.0 and series.offset == 0.0
-        if plain and hasattr(series.data, "read_direct"):
-            series.data.read_direct(values, np.s_[first : first + len(values)])
-        else:
-            values[:] = self.read(first, first + len(values))
+        """Frames from `first` on into `values` (time, unit), where they are `direct`."""
+        self.series.data.read_direct(values, np.s_[first : first + len(values)])
+
+
+def _remote(data: Any) -> bool:
+    return getattr(getattr(data, "file", None), "driver", "") == "fileobj"
 
 
 def passes(
@@ -148,12 +161,14 @@ def passes(
         The windows that reach into it.
     """
     size = max(BLOCK // max(8 * frames.n_units, 1), 1)
+    grain = getattr(frames, "grain", 1)
     for windows in joined(lows, highs, gap):
-        end = int(highs[windows].max())
-        for first in range(int(lows[windows[0]]), end, size):
-            last = min(first + size, end)
+        first, end = int(lows[windows[0]]), int(highs[windows].max())
+        while first < end:
+            last = min(-(-(first + size) // grain) * grain, end)
             inside = windows[(lows[windows] < last) & (highs[windows] > first)]
             yield first, frames.read(first, last), inside
+            first = last
 
 
 def joined(lows: np.ndarray, highs: np.ndarray, gap: int = 0) -> list[np.ndarray]:
@@ -199,7 +214,8 @@ def aligned_frames(
 
     Notes
     -----
-    A frame is read once though several windows hold it. Memory is the result and a block of at most 64 MB.
+    Of compressed or scaled data a frame is read once though several windows hold it. Memory is the result and a
+    block of about 16 MB.
     """
     width = frame_width(frames.times)
     n_bins = _whole_bins(windows.length, width, frames.path)
@@ -245,15 +261,18 @@ def _gather(
     index, present = index[start:stop], present[start:stop]
     values = np.empty((*index.shape, frames.n_units), dtype)
     lows, highs = index[:, 0], index[:, -1] + 1
-    alone = [group[0] for group in joined(lows, highs) if len(group) == 1 and isinstance(frames, Frames)]
-    direct = np.zeros(len(index), dtype=bool)
-    direct[alone] = (np.diff(index[alone], axis=1) == 1).all(1)
+    steady = (np.diff(index, axis=1) == 1).all(1)
+    direct = steady & bool(isinstance(frames, Frames) and frames.direct)
     for trial in np.flatnonzero(direct):
         frames.read_into(values[trial], int(lows[trial]))  # type: ignore[attr-defined]
     for first, block, trials in passes(frames, lows, np.where(direct, lows, highs), gap=0):
         for trial in trials:
-            here = (index[trial] >= first) & (index[trial] < first + len(block))
-            values[trial, here] = block[index[trial, here] - first]
+            if steady[trial]:
+                a, b = max(lows[trial], first), min(highs[trial], first + len(block))
+                values[trial, a - lows[trial] : b - lows[trial]] = block[a - first : b - first]
+            else:
+                here = (index[trial] >= first) & (index[trial] < first + len(block))
+                values[trial, here] = block[index[trial, here] - first]
     for trial in np.flatnonzero(~present.all(1)):
         values[trial, ~present[trial]] = np.nan
     return values

@@ -82,19 +82,23 @@ class Stored:
         Path of the file, and of the dataset within it.
     shape : tuple of int
     dtype : numpy.dtype
+    chunks : tuple of int or None
+    compression : str or None
     """
 
     file: str
     name: str
     shape: tuple[int, ...]
     dtype: np.dtype
+    chunks: tuple[int, ...] | None = None
+    compression: str | None = None
 
     @classmethod
     def of(cls, data: Any) -> Any:
         """`data` as a `Stored` where it is a dataset of a file on disk; else as it is."""
         if not isinstance(data, h5py.Dataset) or not Path(data.file.filename).is_file():
             return data
-        return cls(data.file.filename, data.name, data.shape, data.dtype)
+        return cls(data.file.filename, data.name, data.shape, data.dtype, data.chunks, data.compression)
 
     def __getitem__(self, key: Any) -> np.ndarray:
         try:
@@ -103,10 +107,10 @@ class Stored:
         except (OSError, KeyError) as error:
             raise FileError(f"cannot read {self.name} of {self.file}: {error}. Was the file moved?") from error
 
-    def read_direct(self, into: np.ndarray, source: Any, target: Any) -> None:
+    def read_direct(self, into: np.ndarray, source: Any) -> None:
         """As ``h5py.Dataset.read_direct``."""
         try:
             with h5py.File(self.file, "r") as file:
-                file[self.name].read_direct(into, source, target)
+                file[self.name].read_direct(into, source)
         except (OSError, KeyError) as error:
             raise FileError(f"cannot read {self.name} of {self.file}: {error}. Was the file moved?") from error

@@ -19,8 +19,8 @@ from neurosparse.recordings.units import AREA_COLUMNS, match_ids, unit_areas, un
 
 # An extent this far from the spikes, in seconds, is a wrong time stamp and no part of the session.
 MONTH = 30 * 86400.0
-# Spike times that are read at once: 8 MB, few enough reads for a remote file and little enough memory beside a result.
-BLOCK = 2**20
+# Spike times that are read at once: 3 MB, few enough reads for a remote file and little enough memory beside a result.
+BLOCK = 3 * 2**17
 
 
 @dataclass(frozen=True)
