@@ -4,8 +4,9 @@ Populations or codes enter, an xarray Dataset with a variable a score leaves. Im
 backend.
 """
 
+from neurosparse.interpretability.concepts import concept_scores
 from neurosparse.interpretability.results import summary
 from neurosparse.interpretability.scores import interpretability_scores
 from neurosparse.interpretability.similarity import pixel_similarity
 
-__all__ = ["interpretability_scores", "pixel_similarity", "summary"]
+__all__ = ["concept_scores", "interpretability_scores", "pixel_similarity", "summary"]
