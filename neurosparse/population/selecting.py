@@ -116,7 +116,9 @@ def restrict(
     intervals : DataFrame with ``start_time`` and ``stop_time``, or (n, 2) array, optional
         Seconds, start included and stop excluded; they may overlap.
     covariate : array or DataArray, optional
-        One value a sample of the first dim (a DataArray may lie on any one sample dim and must carry its labels).
+        One value a sample of the first dim. A DataArray must carry the population's labels; it may lie on any one
+        sample dim, or on trial and time both: values outside the range are then NaN, and trials without any inside
+        are left out.
     above, below : float, optional
         Keep samples whose covariate is > `above` and < `below`. A NaN covariate is not kept, and counted.
 
@@ -135,7 +137,10 @@ def restrict(
     result = x
     if covariate is not None:
         dim, mask = _within_range(x, covariate, above, below)
-        result = _keep(result, dim, mask, covariate_on=dim, above=above, below=below)
+        facts = {"covariate": str(getattr(covariate, "name", None) or ""), "above": above, "below": below}
+        if mask.ndim == 2:
+            result, mask = _blanked(result, mask, facts), np.logical_or.reduce(mask, axis=1)
+        result = _keep(result, dim, mask, covariate_on=dim, **facts)
     elif above is not None or below is not None:
         raise InputError("above and below are limits of a covariate; give covariate= too.")
     if intervals is not None:
@@ -151,6 +156,16 @@ def _keep(x: xr.DataArray, dim: str, mask: np.ndarray, **facts: Any) -> xr.DataA
             f"restrict keeps none of the {len(mask)} {dim} samples. Are both on the same clock and in the same units?"
         )
     return record(x.isel({dim: np.flatnonzero(mask)}), "restrict", kept=[int(mask.sum()), len(mask)], **facts)
+
+
+def _blanked(x: xr.DataArray, mask: np.ndarray, facts: dict[str, Any]) -> xr.DataArray:
+    """`x` (trial, time, unit) with NaN where `mask` (trial, time) is false."""
+    if mask.all():
+        return x
+    where = xr.DataArray(mask, dims=x.dims[:-1])
+    blanked = x.astype(np.result_type(x.dtype, np.float32)).where(where)
+    blanked.attrs = dict(x.attrs)
+    return record(blanked, "restrict", bins_kept=[int(mask.sum()), mask.size], **facts)
 
 
 def _pairs(intervals: Any) -> np.ndarray:
@@ -198,31 +213,34 @@ def _inside(clock: np.ndarray, pairs: np.ndarray) -> np.ndarray:
 def _within_range(x: xr.DataArray, covariate: Any, above: float | None, below: float | None) -> tuple[str, np.ndarray]:
     if above is None and below is None:
         raise InputError("a covariate needs above= or below=, or both.")
-    dim = str(x.dims[0])
-    if isinstance(covariate, xr.DataArray) and covariate.ndim == 1:
-        dim = str(covariate.dims[0])
-    if dim not in x.dims[:-1] or np.shape(covariate) != (x.sizes[dim],):
+    dims: tuple[str, ...] = (str(x.dims[0]),)
+    if isinstance(covariate, xr.DataArray) and covariate.dims == ("trial", "time"):
+        dims = ("trial", "time")
+    elif isinstance(covariate, xr.DataArray) and covariate.ndim == 1:
+        dims = (str(covariate.dims[0]),)
+    fits = all(dim in x.dims[:-1] for dim in dims) and np.shape(covariate) == tuple(x.sizes[dim] for dim in dims)
+    if not fits:
         raise InputError(
             f"covariate must have one value for each of the {x.sizes[x.dims[0]]} {x.dims[0]} samples; got shape "
             f"{np.shape(covariate)}" + (f" on dims {covariate.dims}." if isinstance(covariate, xr.DataArray) else ".")
         )
-    if isinstance(covariate, xr.DataArray) and dim in covariate.coords:
-        same = np.array_equal(covariate[dim].values, x[dim].values)
-        if not same:
+    for dim in dims if isinstance(covariate, xr.DataArray) else ():
+        if dim in covariate.coords and not np.array_equal(covariate[dim].values, x[dim].values):
             raise InputError(
                 f"covariate and population have different {dim} labels. Bring it over first, as in "
-                f"covariate.interp({dim}=x.{dim}) or covariate.sel({dim}=x.{dim})."
+                f"recording.covariate(name, like=x), covariate.interp({dim}=x.{dim}) or covariate.sel({dim}=x.{dim})."
             )
     values = np.asarray(to_numpy(covariate), dtype=np.float64)
     unknown = np.isnan(values)
     if unknown.any():
         warnings.warn(
-            f"the covariate is NaN in {int(unknown.sum())} of {len(values)} {dim} samples; they are not kept.",
+            f"the covariate is NaN in {int(unknown.sum())} of {values.size} {' x '.join(dims)} samples; they are not "
+            "kept.",
             DataWarning,
             stacklevel=3,
         )
     low, high = -np.inf if above is None else above, np.inf if below is None else below
-    return dim, (values > low) & (values < high)
+    return dims[0], (values > low) & (values < high)
 
 
 def subsample_units(x: xr.DataArray, n_units: int, *, random_state: Any = 0) -> xr.DataArray:

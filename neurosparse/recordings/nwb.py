@@ -22,6 +22,7 @@ from neurosparse.errors import DependencyError, FileError
 from neurosparse.recordings import describing, intervals, opening, stimuli
 from neurosparse.recordings.assembly import Origin
 from neurosparse.recordings.contents import Contents, Part
+from neurosparse.recordings.covariate import load_covariate
 from neurosparse.recordings.intervals import Request
 from neurosparse.recordings.load_report import LoadReport
 from neurosparse.recordings.series import Series
@@ -420,6 +421,55 @@ class Recording:
         return self._load(
             load_series, part, part.series, request.checked(), transposed=transposed, repair=repair, **options
         )
+
+    def covariate(
+        self,
+        name: str,
+        *,
+        like: xr.DataArray,
+        how: str | None = None,
+        period: float | None = None,
+        max_gap: float | None = None,
+        repair: bool = False,
+    ) -> xr.DataArray:
+        """A time series, such as position, speed or pupil, on the clock of a population of this recording.
+
+        Parameters
+        ----------
+        name : str
+            Name or path of a series of one or two axes.
+        like : population
+            (time, unit), (trial, time, unit) or (trial, unit), as this recording gave it.
+        how : {"linear", "nearest", "mean"}, optional
+            The line between the samples on either side of each bin's centre, the nearest sample, or the mean over
+            the bin. "linear" by default, "mean" for trials without time: over their windows.
+        period : float, optional
+            Length of one turn in the series' unit (``2 * np.pi``, 360): values are then averaged as directions, and
+            lie between 0 and `period`.
+        max_gap : float, optional
+            Seconds between two samples that are bridged; five typical steps by default.
+        repair : bool
+            As in `calcium`.
+
+        Returns
+        -------
+        xarray.DataArray
+            Dims of the population's samples, and `component` for a series of several columns; float64, NaN where the
+            series does not reach or has a gap. `population.restrict` takes it as it is.
+
+        Raises
+        ------
+        MissingError
+            If there is no such series.
+        InputError
+            If `like` does not say when its samples were, or arguments do not fit.
+        """
+        part = self._contents().find(name, "series", "series", "signals", "rois")
+        report = LoadReport(warned=list(part.notes))
+        options: dict[str, Any] = {"how": how, "period": period, "max_gap": max_gap, "repair": repair}
+        x = load_covariate(part.series, like, origin=self._origin(part.path), report=report, **options)
+        report.emit()
+        return x
 
     def _load(
         self,
