@@ -5,8 +5,17 @@ backend.
 """
 
 from neurosparse.interpretability.concepts import concept_scores
+from neurosparse.interpretability.controls import interpretability_controls
+from neurosparse.interpretability.mixing import mixing_test
 from neurosparse.interpretability.results import summary
 from neurosparse.interpretability.scores import interpretability_scores
 from neurosparse.interpretability.similarity import pixel_similarity
 
-__all__ = ["concept_scores", "interpretability_scores", "pixel_similarity", "summary"]
+__all__ = [
+    "concept_scores",
+    "interpretability_controls",
+    "interpretability_scores",
+    "mixing_test",
+    "pixel_similarity",
+    "summary",
+]

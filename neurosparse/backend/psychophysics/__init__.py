@@ -18,6 +18,7 @@ from neurosparse.backend.psychophysics.concepts import (
     ranked_features,
     sparse_probe,
 )
+from neurosparse.backend.psychophysics.directions import DIRECTIONS, as_sparse, mixtures, rotated
 from neurosparse.backend.psychophysics.extremes import AlikeAtTheTop, IndexTwo, Intrusion
 from neurosparse.backend.psychophysics.monosemanticity import monosemanticity, monosemanticity_draws, unit_range
 from neurosparse.backend.psychophysics.repeats import repeat_reliability
@@ -51,6 +52,7 @@ from neurosparse.backend.psychophysics.two_alternative import (
 )
 
 __all__ = [
+    "DIRECTIONS",
     "AlikeAtTheTop",
     "Answers",
     "Block",
@@ -63,6 +65,7 @@ __all__ = [
     "Task",
     "TwoAlternative",
     "answer",
+    "as_sparse",
     "bin_codes",
     "binned",
     "class_auc",
@@ -83,6 +86,7 @@ __all__ = [
     "least_samples",
     "map_stability",
     "mean_direction_length",
+    "mixtures",
     "monosemanticity",
     "monosemanticity_draws",
     "mutual_information",
@@ -93,6 +97,7 @@ __all__ = [
     "rank_order",
     "ranked_features",
     "repeat_reliability",
+    "rotated",
     "rotated_directions",
     "side_limits",
     "soft_credit",
