@@ -70,7 +70,7 @@ def test_how_mean_and_nearest(session):
 
 
 def test_ends_and_gaps_are_nan_and_counted(write_nwb):
-    kept = CLOCK[(CLOCK < 8) | (CLOCK > 12)]
+    kept = CLOCK[(CLOCK < 8) | (CLOCK > 11.99)]
     path = write_nwb(TRAINS, ramp(clock=kept[kept < 15]))
     with open_nwb(path) as recording:
         x = recording.spikes(bin_width=0.5)
