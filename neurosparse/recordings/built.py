@@ -36,6 +36,8 @@ def parts(nwbfile: pynwb.NWBFile, path_of: Callable[[Any], str], notes: Sequence
         group = _group(stored)
         if group:
             own = [note for note in notes if f"'{stored.name}'" in note]
+            if group == "rois":  # which the loaders turn round, and tell of themselves
+                own = [note for note in own if "be transposed" not in note]
             found.append(Part(path_of(stored), group, stored.neurodata_type, stored, reader, own))
     return sorted(found, key=lambda part: part.path)
 

@@ -25,8 +25,8 @@ from neurosparse.recordings.sources import Source, source_of
 
 # Said by pynwb and hdmf of nearly every file that is not quite new, and of no consequence for what is loaded here.
 _IDLE = re.compile(
-    r"cached namespace|is deprecated|Device\.model|model attribute of the Device|be transposed"
-    r"|was not closed before being garbage collected|ObjectMapper",
+    r"cached namespace|is deprecated|Device\.model|model attribute of the Device|was not closed before being garbage "
+    r"collected|ObjectMapper",
     re.I,
 )
 
@@ -181,8 +181,8 @@ def _opened(source: Source, version: str, nwbfile: pynwb.NWBFile, notes: list[st
             return reader.manager.get_builder(stored).path.removeprefix("root/")
 
     contents = Contents(source.name, built.parts(nwbfile, path_of, notes))
-    about_parts = {note for part in contents.parts for note in part.notes}
-    own = [note for note in notes if note not in about_parts]
+    names = [repr(part.path.rpartition("/")[2]) for part in contents.parts]
+    own = [note for note in notes if not any(name in note for name in names)]
     report = LoadReport(warned=[f"pynwb says of {source.name}: {note}" for note in own])
     close = reader.close if reader is not None else _nothing
     return _told(Opened(source, version, nwbfile, contents, built.identity(nwbfile), report, own, close), "pynwb")
