@@ -228,7 +228,7 @@ def resample(source: Source, times: np.ndarray, how: str) -> np.ndarray:
     low, high = int(before.min()), int(after.max()) + 1
     values = source.read(low, high).astype(np.float64)
     if how == "nearest":
-        nearest = np.where(times - own[before] <= own[after] - times, before, after)
+        nearest = np.where(times - own[before] <= own[after] - times + slack, before, after)  # of two the earlier
         result = values[nearest - low]
         result[np.abs(own[nearest] - times) > 0.5 * width + slack] = np.nan
         return result
