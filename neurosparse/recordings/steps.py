@@ -140,7 +140,8 @@ class Deconvolved(_Step):
                 "Choose the others with units=."
             )
         decay = {} if self.decay is None else {"tau_d": self.decay, "framerate": 1 / frame_width(self.times)}
-        return np.stack([deconvolve(trace, penalty=1, **decay)[1] for trace in traces.T], axis=1)
+        events = np.stack([deconvolve(trace, penalty=1, **decay)[1] for trace in traces.T], axis=1)
+        return np.maximum(events, 0.0)  # rounding leaves -1e-16 among them
 
 
 def infer(source: Source, deconvolve: Any, report: LoadReport) -> Deconvolved:
