@@ -5,8 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from neurosparse.backend import matching
 from neurosparse.backend.baselines import random_dictionary
-from neurosparse.backend.matching import chance_corrected, match, match_codes, recovery
+from neurosparse.backend.matching import (
+    chance_corrected,
+    chance_of_codes,
+    match,
+    match_codes,
+    match_codes_by_halves,
+    match_support,
+    recovery,
+    stability,
+)
 from neurosparse.errors import InputError
 
 
@@ -20,11 +30,11 @@ def test_a_permuted_and_flipped_self_matches_wholly():
 
 
 # Published beside these as one or a few draws each; the spread of a single draw is .02 at the small one.
-@pytest.mark.parametrize(("n_units", "n_atoms", "chance"), [(8, 16, 0.611), (47, 100, 0.369)])
+@pytest.mark.parametrize(("n_units", "n_atoms", "chance"), [(8, 16, 0.611), (47, 100, 0.369), (79, 500, 0.345)])
 def test_chance_level_of_random_dictionaries(n_units, n_atoms, chance):
     values = [
         match(*(random_dictionary(n_atoms, n_units, random_state=2 * seed + side) for side in (0, 1))).value.mean()
-        for seed in range(20)
+        for seed in range(20 if n_atoms < 200 else 2)
     ]
     assert np.mean(values) == pytest.approx(chance, abs=0.03)
 
@@ -75,3 +85,91 @@ def test_what_does_not_fit_is_said():
         match_codes(np.ones((5, 2)), np.ones((6, 2)))
     with pytest.raises(InputError, match="no latent is active in 20 of 5 samples"):
         match_codes(np.ones((5, 2)), np.ones((5, 2)))
+
+
+@pytest.mark.parametrize("shape", [(300, 300), (240, 300), (300, 240)])
+def test_sparse_assignment_finds_what_the_dense_one_finds(shape, monkeypatch):
+    truth = random_dictionary(300, 12, random_state=0)
+    rng = np.random.default_rng(1)
+    learned = truth[rng.permutation(300)[: shape[0]]] + 0.1 * rng.standard_normal((shape[0], 12))
+    dense = match(learned, truth[: shape[1]])
+    monkeypatch.setattr(matching, "DENSE_ROWS", 10)
+    sparse = match(learned, truth[: shape[1]])
+    assert len(set(sparse.first)) == len(set(sparse.second)) == min(shape)
+    same = {*zip(dense.first, dense.second, strict=True)} & {*zip(sparse.first, sparse.second, strict=True)}
+    assert len(same) > 0.9 * min(shape)
+    assert sparse.value.sum() > 0.995 * dense.value.sum()
+    # Too few candidates: every row still has a partner of its own.
+    monkeypatch.setattr(matching, "CANDIDATES", 1)
+    alone = match(learned, truth[: shape[1]])
+    assert len(set(alone.first)) == len(set(alone.second)) == min(shape)
+
+
+@pytest.mark.slow
+def test_twenty_thousand_atoms_match_without_a_cubic_wall():
+    truth = random_dictionary(20_000, 64, random_state=0)
+    order = np.random.default_rng(1).permutation(20_000)
+    pairs = match(truth[order], truth)
+    np.testing.assert_array_equal(order[pairs.first], pairs.second)
+    np.testing.assert_allclose(pairs.value, 1)
+
+
+def planted_codes(n_samples=2000, n_latents=12, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.exponential(size=(n_samples, n_latents)) * (rng.random((n_samples, n_latents)) < 0.2), rng
+
+
+def test_support_of_perfect_codes_is_perfect_and_of_shuffled_ones_at_chance():
+    truth, rng = planted_codes()
+    order = rng.permutation(12)
+    perfect = match_support(2 * truth[:, order], truth)
+    assert (perfect.precision, perfect.recall, perfect.f1, perfect.coverage) == (1, 1, 1, 1)
+    assert perfect.corrected == pytest.approx(1)
+    assert perfect.chance == pytest.approx(0.2, abs=0.03)
+    assert abs(match_support(rng.permutation(truth), truth).corrected) < 0.05
+    missed = truth * (rng.random(truth.shape) < 0.5)
+    half = match_support(missed, truth)
+    assert half.precision == 1
+    assert half.recall == pytest.approx(0.5, abs=0.03)
+    # Twelve more atoms that fire at the same rate are supports of nothing.
+    extra = np.column_stack([truth, rng.random((2000, 12)) * (rng.random((2000, 12)) < 0.2)])
+    assert match_support(extra, truth).precision == pytest.approx(0.5, abs=0.03)
+
+
+def test_rare_latents_are_left_out_of_supports():
+    truth, _ = planted_codes()
+    truth[:, 0] = 0
+    truth[:5, 0] = 1
+    found = match_support(truth, truth)
+    assert found.coverage == pytest.approx(11 / 12)
+    assert found.precision == 1
+
+
+def test_matching_where_it_is_scored_flatters_and_halves_do_not():
+    rng = np.random.default_rng(0)
+    truth = rng.standard_normal((80, 40))
+    noise = rng.standard_normal((80, 40))
+    flattered, honest = match_codes(noise, truth).mean, match_codes_by_halves(noise, truth).mean
+    assert flattered > 0.2
+    assert honest < flattered - 0.05
+    assert match_codes_by_halves(truth[:, ::-1], truth).mean == pytest.approx(1)
+    np.testing.assert_array_equal(match_codes_by_halves(truth[:, ::-1], truth).code, np.arange(40)[::-1])
+    assert chance_of_codes(truth, truth) == pytest.approx(flattered, abs=0.05)
+    with pytest.raises(InputError, match="in 50 of 40 samples"):
+        match_codes_by_halves(noise, truth, min_events=50)
+
+
+def test_an_oracle_is_the_other_end_of_the_scale():
+    assert chance_corrected(0.7, 0.5, oracle=0.9) == pytest.approx(0.5)
+    assert np.isnan(chance_corrected(0.7, 0.9, oracle=0.8))
+
+
+def test_stability_names_the_atoms_that_come_back():
+    atoms = random_dictionary(10, 20, random_state=0)
+    other = random_dictionary(10, 20, random_state=1)
+    other[:6] = -atoms[:6]
+    found = stability([atoms, other[::-1], other])
+    np.testing.assert_allclose(found[:6], 1)
+    assert found[6:].max() < 0.8
+    with pytest.raises(InputError, match="at least 2 are needed; got 1"):
+        stability([atoms])
