@@ -291,7 +291,8 @@ class Recording:
         part = self._contents().units(table)
         options: dict[str, Any] = {"bin_width": bin_width, "sampling_rate": sampling_rate}
         options |= {"quantity": quantity, "kernel": kernel, "min_rate": min_rate, "chunks": chunks}
-        options["extents"] = self._held.extents()
+        with opening.reading(self._source):
+            options["extents"] = self._held.extents()
         return self._load(load_spikes, part, part.table, request, **options)
 
     def calcium(

@@ -143,6 +143,8 @@ def _read(source: Source, file: h5py.File | None) -> tuple[Any, pynwb.NWBFile, l
     """pynwb's reader, file object and remarks, with the schema kept in the file or, where that fails, without it."""
     try:
         return _build(source, file, load_namespaces=True)
+    except NeurosparseError:
+        raise
     except Exception as error:  # hdmf raises every kind of error at a file it cannot build
         first = error
     try:
@@ -164,12 +166,27 @@ def _build(
             reader = pynwb.NWBHDF5IO(mode="r", load_namespaces=load_namespaces, **given)
             nwbfile = reader.read()
             nwbfile.objects  # noqa: B018  built here, so that its warnings are caught too
+        _check_whole(source, reader, caught)
     except Exception:
         if reader is not None and file is None:
             reader.close()
         raise
     notes = dict.fromkeys(_line(one.message, 2000) for one in caught)
     return reader, nwbfile, [note for note in notes if not _IDLE.search(note)]
+
+
+def _check_whole(source: Source, reader: pynwb.NWBHDF5IO, caught: list[warnings.WarningMessage]) -> None:
+    """Refuse a file whose objects cannot all be read: pynwb leaves them out with a warning, as it does dangling links.
+
+    Raises
+    ------
+    FileError
+        If what is left out stands in the file itself; a link to elsewhere may dangle in a whole file.
+    """
+    said = [re.search(r"altered/broken at (\S.*)", str(one.message)) for one in caught]
+    for where in (found.group(1) for found in said if found):
+        if isinstance(reader._file.get(where, getlink=True), h5py.HardLink):
+            raise FileError(f"{source.where} is damaged: HDF5 cannot read {where}. Fetch it again.")
 
 
 def _opened(source: Source, version: str, nwbfile: pynwb.NWBFile, notes: list[str], reader: Any) -> Opened:

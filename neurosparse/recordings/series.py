@@ -260,7 +260,7 @@ def series_units(series: Series, n_units: int, report: LoadReport) -> dict[str, 
     region = series.region
     rows = None if region is None or region.target is None else np.atleast_1d(region.values()).astype(np.int64)
     table = None if region is None else region.target
-    if rows is None or table is None or len(rows) != n_units or (len(rows) and rows.max() >= table.n_rows):
+    if rows is None or table is None or len(rows) != n_units or _beyond(rows, table, series.path, report):
         names = np.array([series.name]) if n_units == 1 else np.arange(n_units)
         return {"unit": names, "unit_id": names, "area": np.full(n_units, series.area)}
     ids = table.ids[rows]
@@ -272,6 +272,17 @@ def series_units(series: Series, n_units: int, report: LoadReport) -> dict[str, 
     coords["area"] = (areas if areas.dtype.kind == "U" else np.full(table.n_rows, ""))[rows]
     named = name_coords(columns, table.name, report)
     return coords | {name: values[rows] for name, values in named.items()}
+
+
+def _beyond(rows: np.ndarray, table: Table, path: str, report: LoadReport) -> bool:
+    """Whether some of `rows` are none of the table's: then nothing says which units those are."""
+    beyond = rows[(rows < 0) | (rows >= table.n_rows)]
+    if len(beyond):
+        report.warn(
+            f"series {path!r} stands on {len(beyond)} rows that {table.path!r} does not have, first {beyond[0]} where "
+            f"there are {table.n_rows}: its units are numbered and have no columns."
+        )
+    return len(beyond) > 0
 
 
 def cell_columns(table: Table) -> dict[str, np.ndarray]:
