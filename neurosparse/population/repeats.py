@@ -24,6 +24,8 @@ from neurosparse.population.checking import check, label_at
 from neurosparse.population.history import record
 from neurosparse.population.samples import Nan, complete
 
+# Values of a population on disk that are averaged at once.
+STREAMED = 2**21
 _TRIALS = [("trial", "unit"), ("trial", "time", "unit"), ("trial", "atom"), ("trial", "time", "atom")]
 
 
@@ -80,6 +82,10 @@ def average(x: xr.DataArray, by: str = "stimulus", *, weights: Any = None) -> xr
     InputError
         If there are no trials, `by` is not a coord on them or misses entries, or weights do not fit.
 
+    Notes
+    -----
+    A population that dask holds is read block by block; memory is the result twice and a block.
+
     Warns
     -----
     DataWarning
@@ -88,13 +94,46 @@ def average(x: xr.DataArray, by: str = "stimulus", *, weights: Any = None) -> xr
     labels = _labels(x, by)
     distinct, codes, counts = label_codes(labels, by)
     weight = None if weights is None else _weights(x, weights, codes, distinct)
-    means, _ = label_means(_flat(x), codes, len(distinct), weight)
+    if hasattr(x.data, "dask"):
+        means = _streamed_means(x, codes, len(distinct), weight)
+    else:
+        means, _ = label_means(_flat(x), codes, len(distinct), weight)
     _warn_unobserved(x, means, by)
     result = _averaged(x, by, distinct, codes, means).assign_coords(n_repeats=("stimulus", counts))
     if weight is not None:
         sums, squares = np.bincount(codes, weight), np.bincount(codes, weight**2)
         result = result.assign_coords(n_effective=("stimulus", sums**2 / squares))
     return result
+
+
+def _streamed_means(x: xr.DataArray, codes: np.ndarray, n_labels: int, weight: np.ndarray | None) -> np.ndarray:
+    """`label_means` of a population that dask holds, a few trials at a time: (label, time x unit)."""
+    n_values = int(np.prod(x.shape[1:]))
+    total, observed = np.zeros((2, n_labels, n_values))
+    first, n_nan = 0, 0
+    for size in x.data.chunks[0]:
+        block = np.asarray(x.data[first : first + size]).reshape(size, n_values)
+        rows = max(STREAMED // max(n_values, 1), 1)
+        for row in range(0, size, rows):
+            part = block[row : row + rows]
+            at = slice(first + row, first + row + len(part))
+            present, place = np.unique(codes[at], return_inverse=True)
+            means, seen = label_means(part, place, len(present), None if weight is None else weight[at])
+            total[present] += np.where(seen > 0, means, 0.0) * seen
+            observed[present] += seen
+            n_nan += int(np.isnan(part).sum()) if part.dtype.kind == "f" else 0
+        first += size
+    empty = observed == 0
+    if n_nan:
+        warnings.warn(
+            f"{n_nan} of {x.size} values are NaN; averages leave them out, and {int(empty.sum())} of {total.size} "
+            "averages are NaN.",
+            DataWarning,
+            stacklevel=3,
+        )
+    np.divide(total, observed, out=total, where=~empty)
+    total[empty] = np.nan
+    return total
 
 
 def _weights(x: xr.DataArray, weights: Any, codes: np.ndarray, distinct: np.ndarray) -> np.ndarray:
@@ -115,7 +154,7 @@ def _weights(x: xr.DataArray, weights: Any, codes: np.ndarray, distinct: np.ndar
 
 
 def _warn_unobserved(x: xr.DataArray, means: np.ndarray, by: str) -> None:
-    if x.dtype.kind != "f":
+    if x.dtype.kind != "f" or hasattr(x.data, "dask"):
         return
     unobserved = np.isnan(x.values)
     if unobserved.any():
