@@ -142,7 +142,7 @@ def encode_rows(
     x = torch.from_numpy(np.ascontiguousarray(rows)).to(place, dtype)
     d = torch.from_numpy(np.array(atoms, dtype=float)).to(place, dtype)
     found = encode(x, d, penalty, codes=codes, tol=tol, max_iter=max_iter)
-    found = Encoding(*(entry.cpu().numpy() for entry in found))
+    found = found.to_numpy()
     n_left = int((~found.converged).sum())
     if n_left:
         warnings.warn(
