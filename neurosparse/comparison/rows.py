@@ -161,6 +161,7 @@ def maps_between(x: xr.DataArray, y: xr.DataArray, asked: Question, *, control: 
         n_splits=asked.effort.n_splits,
         max_targets=max(asked.n_matched, y.sizes["unit"]),
         directions=("x->y",) if control else ("x->y", "y->x"),
+        panel=False,
         random_state=asked.random_state,
     )
 

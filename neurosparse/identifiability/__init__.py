@@ -3,6 +3,7 @@
 A front door: imports `population`, the backend and ``errors``; knows nothing of where its neurons come from.
 """
 
+from neurosparse.identifiability.agreement import consistency
 from neurosparse.identifiability.analogies import analogy
 from neurosparse.identifiability.capacity import compressed_sensing_bounds, phase_diagram
 from neurosparse.identifiability.choices import choose_best, paired_difference
@@ -16,6 +17,7 @@ __all__ = [
     "analogy",
     "choose_best",
     "compressed_sensing_bounds",
+    "consistency",
     "linear_identifiability",
     "paired_difference",
     "phase_diagram",

@@ -11,6 +11,7 @@ import xarray as xr
 
 from neurosparse.backend.linear import PENALTIES, cross_validated_ridge
 from neurosparse.errors import InputError
+from neurosparse.identifiability import further
 from neurosparse.identifiability.pairing import Nan, Pair, Side, pair
 from neurosparse.identifiability.results import DIRECTIONS, HeldOut, assemble
 from neurosparse.identifiability.splits import Split, make_split
@@ -28,6 +29,8 @@ def linear_identifiability(
     n_splits: int = 100,
     max_targets: int | None = 256,
     directions: Sequence[str] = DIRECTIONS,
+    panel: bool = True,
+    nonlinear: bool = False,
     random_state: Any = 0,
     nan: Nan = "raise",
 ) -> xr.Dataset:
@@ -59,6 +62,12 @@ def linear_identifiability(
         Where the predicted side has more units, this many are drawn at random and scored; all of them predict.
     directions : sequence of {"x->y", "y->x"}
         Which maps to fit.
+    panel : bool
+        Whether to compute the matched units, canonical correlations and the shape of the map, which cost an
+        eigendecomposition or two.
+    nonlinear : bool
+        Whether to fit maps that need not be linear on the same folds (kernel ridge, a small network; at most 4,000
+        samples, seconds to minutes), and to say whether the relation is linear.
     random_state : int, numpy.random.Generator or None
     nan : {"raise", "drop"}
         Raise on NaN, or leave out whole trials or samples with a warning that counts them.
@@ -74,6 +83,15 @@ def linear_identifiability(
         - direction: ``median_r``, ``median_R2`` with ``_low`` and ``_high``; ``median_null_r``; ``median_ceiling_r``;
           ``pooled_p`` (statistic: median r over units); ``n_predictors``, ``n_targets``, ``n_targets_available``,
           ``n_scored``; ``verdict`` ("above chance", "not above chance", "undecidable") and ``note``, its reasons
+        - direction, with `panel`: ``pooled_R2`` (targets count by their variance); ``weak_mcc``, mean r after the
+          linear map; ``strong_mcc``, mean r of units matched one to one with sign and partner from training rows (both
+          0 on average for unrelated codes); ``mean_canonical_r``, held out after PCA; ``map_spread``, sd over mean of
+          the map's singular values, 0 for a rotation; ``participation_predictors`` and ``participation_targets``, how
+          many dimensions either side spreads over: where they differ, R2 must differ between directions
+        - direction, with `nonlinear`: ``mean_R2`` and ``nonlinear_R2`` (mean over targets) and ``nonlinear_gap``, each
+          with ``_low`` and ``_high``; ``mean_ceiling_R2``; ``planted_gap``, the gap found for a planted quadratic
+          worth .1, and ``planted_R2``, what is found of one worth half; ``linearity`` ("linear", "linear up to noise",
+          "nonlinear", "unrelated", "undecidable") and ``reasons``
         - (direction, permutation): ``null_median_r``
         - samples: ``fold``, ``group``; and with target ``prediction``, ``baseline`` (its part without the map),
           ``observed``
@@ -101,7 +119,13 @@ def linear_identifiability(
     Null: whole groups of equal size change places, so near-duplicates count once. For time series circular shifts, only
     where n / tau >= 50 and time has no breaks; otherwise p is NaN and the verdict is "undecidable".
 
-    Left out here: scaling by units' sd, nonlinear ceilings, other maps. Float64; the null in float32. 640 x 5,120
+    Linear: the lower bound of R2 / ceiling is at least .9, the upper bound of the gap at most .05, and a planted
+    quadratic worth .1 is found at this n and p; "up to noise" where only the first fails and p <= .05. Nonlinear: the
+    lower bound of the gap is above .05. Unrelated: p > .05, the upper bounds of both maps are below .1, and a quadratic
+    worth half of the variance would be seen. Otherwise undecidable. The class assumed is "up to an invertible linear
+    map with offset"; matched dimension is not assumed, but theorems that speak of invertible maps need it.
+
+    Left out here: scaling by units' sd, reduced-rank maps. Float64; the null in float32. 640 x 5,120
     features to 50 units with 200 permutations takes about 6 s of CPU, and 5 s back to 256 targets; see
     `backend.linear.cross_validated_ridge` for flops and bytes.
 
@@ -135,7 +159,7 @@ def linear_identifiability(
         **split.attrs,
         "provenance": json.dumps({"x": both.x.provenance, "y": both.y.provenance}),
     }
-    return assemble(
+    result = assemble(
         parts,
         fold=fold,
         group=split.groups,
@@ -144,6 +168,11 @@ def linear_identifiability(
         random_state=int(seeds[3]),
         attrs=attrs,
     )
+    more: dict[str, Any] = further.panel(both, split, parts) if panel else {}
+    if nonlinear:
+        p = result["pooled_p"].values
+        more |= further.linearity(both, split, parts, p.tolist(), n_bootstraps=n_bootstraps, seed=int(seeds[3]))
+    return result.assign({name: ("direction", values) for name, values in more.items()})
 
 
 def _held_out(

@@ -5,6 +5,7 @@ backend may import it. Symbols: n training rows, m test rows, d rank of the pred
 intercept, and drift where there is one), t targets, l penalties, g inner folds.
 """
 
+from neurosparse.backend.linear.panel import map_singular_values, matched_correlations, participation_ratio
 from neurosparse.backend.linear.ridge import (
     RidgeFold,
     inner_correlations,
@@ -27,6 +28,9 @@ __all__ = [
     "inner_correlations",
     "inner_errors",
     "isometric",
+    "map_singular_values",
+    "matched_correlations",
+    "participation_ratio",
     "ridge_fold",
     "ridge_predict",
 ]

@@ -1,0 +1,123 @@
+"""What stands beside the map of each direction: dimensions, matched units, the shape of the map, and its linearity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from neurosparse.backend.linear import (
+    PENALTIES,
+    cross_validated_ridge,
+    held_out_scores,
+    map_singular_values,
+    matched_correlations,
+    participation_ratio,
+)
+from neurosparse.backend.representational import metric_named
+from neurosparse.backend.resampling import bootstrap_weights
+from neurosparse.identifiability.linearity import PLANTED_HALF, PLANTED_SHARE, Evidence, as_variables, bounds
+from neurosparse.identifiability.pairing import Pair
+from neurosparse.identifiability.results import HeldOut
+from neurosparse.identifiability.splits import Split
+
+LARGEST_MATCHING = 1000  # units of the smaller side; the assignment costs their square times the larger side
+N_BOOTSTRAPS = 400
+
+
+def panel(both: Pair, split: Split, parts: Sequence[HeldOut]) -> dict[str, list[float]]:
+    """One entry a direction for each variable; see `linear_identifiability`."""
+    x, y = both.x.values, both.y.values
+    strong = np.nan
+    if min(x.shape[1], y.shape[1]) <= LARGEST_MATCHING:
+        strong = float(np.nanmean(matched_correlations(x, y, split.folds)))
+    cca = metric_named("cca")
+    canonical = cca.compare(cca.prepare(x, split.folds), cca.prepare(y, split.folds))
+    found: dict[str, list[float]] = {name: [] for name in _NAMES}
+    dimensions = {"x": participation_ratio(x), "y": participation_ratio(y)}
+    for part in parts:
+        r, _ = held_out_scores(part.mapped, part.baseline, part.observed, _fold_of(split, len(x)))
+        source, target = ("x", "y") if part.direction == "x->y" else ("y", "x")
+        values = map_singular_values(x if source == "x" else y, part.observed, float(np.median(part.penalty)))
+        found["pooled_R2"].append(_pooled(part, split))
+        found["weak_mcc"].append(float(np.nanmean(r)) if np.isfinite(r).any() else np.nan)
+        found["strong_mcc"].append(strong)
+        found["mean_canonical_r"].append(canonical)
+        found["map_spread"].append(float(values.std() / values.mean()) if values.sum() > 0 else np.nan)
+        found["participation_predictors"].append(dimensions[source])
+        found["participation_targets"].append(dimensions[target])
+    return found
+
+
+_NAMES = (
+    "pooled_R2",
+    "weak_mcc",
+    "strong_mcc",
+    "mean_canonical_r",
+    "map_spread",
+    "participation_predictors",
+    "participation_targets",
+)
+
+
+def _fold_of(split: Split, n: int) -> Any:
+    fold = np.full(n, -1)
+    for index, (_, test) in enumerate(split.folds):
+        fold[test] = index
+    return fold
+
+
+def _pooled(part: HeldOut, split: Split) -> float:
+    """1 - SSE / SST summed over targets, averaged over folds: targets count by their variance."""
+    scores = []
+    for _, test in split.folds:
+        residual = part.observed[test] - part.baseline[test]
+        size = float((residual**2).sum())
+        scores.append(1 - float(((residual - part.mapped[test]) ** 2).sum()) / size if size > 0 else np.nan)
+    return float(np.nanmean(scores))
+
+
+def linearity(
+    both: Pair, split: Split, parts: Sequence[HeldOut], pooled_p: Sequence[float], *, n_bootstraps: int, seed: int
+) -> dict[str, list[Any]]:
+    """One entry a direction: the nonlinear ceiling, the gap, its power, and the verdict with reasons."""
+    weights = None
+    if n_bootstraps:
+        weights = bootstrap_weights(split.groups, min(n_bootstraps, N_BOOTSTRAPS), random_state=seed)
+    found: dict[str, list[Any]] = {}
+    for part, p in zip(parts, pooled_p, strict=True):
+        for name, value in as_variables(_evidence(both, split, part, p, weights, seed)).items():
+            found.setdefault(name, []).append(value)
+    return found
+
+
+def _evidence(both: Pair, split: Split, part: HeldOut, p: float, weights: Any, seed: int) -> Evidence:
+    from neurosparse.backend.nonlinear import nonlinear_ceiling, plant_quadratics  # scikit-learn's networks load slowly
+
+    source = both.x.values if part.direction == "x->y" else both.y.values
+    varies = np.ptp(part.observed, axis=0) > 0
+    observed, mapped, baseline = (one[:, varies] for one in (part.observed, part.mapped, part.baseline))
+    fold, n, rng = _fold_of(split, len(source)), observed.shape[1], np.random.default_rng(seed)
+    planted = np.hstack([plant_quadratics(source, observed, share, rng) for share in (PLANTED_SHARE, PLANTED_HALF)])
+    targets = np.hstack([observed, planted])
+    linear = cross_validated_ridge(
+        source, targets, split.folds, split.inner, penalties=PENALTIES, nuisance=split.nuisance
+    )
+    bent = nonlinear_ceiling(
+        source, targets, split.folds, split.inner, linear, nuisance=split.nuisance, random_state=seed % 2**31
+    )
+    # Targets whose choice fell on the linear map keep the very predictions that are scored, penalties given or not
+    same = bent.choice[:, :n][np.maximum(fold, 0)] == 0
+    nonlinear = np.where(same, mapped, bent.mapped[:, :n])
+    straight, curved = (
+        held_out_scores(one[:, n:], linear.baseline[:, n:], planted, fold)[1] for one in (linear.mapped, bent.mapped)
+    )
+    ceiling = part.ceiling[varies] ** 2
+    return Evidence(
+        *bounds(mapped, nonlinear, baseline, observed, fold, weights),
+        ceiling=float(np.nanmean(ceiling)) if np.isfinite(ceiling).any() else np.nan,
+        planted_gap=float(np.nanmean((curved - straight)[:n])),
+        planted_R2=float(np.nanmean(curved[n:])),
+        p=p,
+    )
