@@ -40,6 +40,7 @@ _ROOMS = (
     "errors",
     "files",
     "identifiability",
+    "interchange",
     "interpretability",
     "manifests",
     "networks",
