@@ -1,0 +1,77 @@
+"""A damaged file gives the original's populations or one of our errors; where nothing is checked, only what was hit."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fuzz_worker import write_session
+
+ROOT = Path(__file__).resolve().parent.parent
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="each case is a fork with limits, which Windows has not"),
+    pytest.mark.filterwarnings("ignore:The linked table for DynamicTableRegion:UserWarning"),
+]
+
+
+def run(folder: Path, first: int, last: int, *ways: str) -> list[dict[str, Any]]:
+    """Cases of the file in `folder`, in a process of their own."""
+    command = [sys.executable, "-m", "tests.fuzz_worker", str(folder), str(first), str(last), *ways]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def check(cases: list[dict[str, Any]]) -> Counter[str]:
+    """Every case ended as it may; how many ended how, crashes inside libhdf5 apart."""
+    for case in cases:
+        crashed_inside = case["end"] == "crash" and case["in_hdf5"]
+        assert case["end"] in ("same", "error") or crashed_inside, case
+        assert case["end"] != "error" or len(case["said"]) > 30, case
+    return Counter(case["end"] for case in cases)
+
+
+def test_a_sample_of_damages(tmp_path: Path) -> None:
+    write_session(tmp_path / "whole.nwb", checksums=True)
+    ends = check(run(tmp_path, 0, 20))
+    assert ends["error"] >= 10
+    assert ends["same"] >= 1
+    assert ends["crash"] <= 1
+
+
+@pytest.mark.slow
+def test_five_hundred_damages(tmp_path: Path) -> None:
+    write_session(tmp_path / "whole.nwb", checksums=True)
+    ends = check([case for first in range(0, 500, 50) for case in run(tmp_path, first, first + 50)])
+    print(dict(ends))
+    assert ends.total() == 500
+    assert ends["same"] >= 20
+    assert ends["crash"] <= 5
+
+
+@pytest.mark.parametrize("rounds", [1, pytest.param(20, marks=pytest.mark.slow)])
+def test_without_checksums_only_what_was_hit_may_differ(rounds: int, tmp_path: Path) -> None:
+    write_session(tmp_path / "whole.nwb", checksums=False)
+    cases = run(tmp_path, 0, rounds, "values")
+    assert len({case["what"] for case in cases}) * rounds == len(cases)
+    for case in cases:
+        assert case["end"] in ("same", "differs", "error"), case
+        assert set(case.get("differ", [])) <= users_of(case["what"]), case
+    hit = [case for case in cases if case["what"].endswith(("traces/data", "wheel/data"))]
+    assert hit
+    assert all(case["end"] == "differs" for case in hit), "the byte that was changed is seen"
+
+
+def users_of(dataset: str) -> set[str]:
+    """The populations that are made of a dataset's values."""
+    if dataset.startswith("units/"):
+        return {"spikes", "trials"}
+    if dataset.startswith("intervals/"):
+        return {"trials"}
+    return {"calcium"} if dataset.startswith("processing/") else {"wheel"} if "wheel" in dataset else set()
