@@ -500,7 +500,7 @@ def test_stimuli_with_one_trial_are_left_out_with_a_count():
         (lambda x: {"profiles": x.rename(stimulus="trial")}, r"with a trial dim need a stimulus coord .* got coords"),
         (lambda x: {"profiles": x[:, :0]}, "profiles is empty"),
         (lambda x: {"profiles": x.rename(unit="atom"), "stimulus_similarity": None}, "as in stimulus_similarity=x"),
-        (lambda x: {"stimulus_similarity": "gabor"}, "stimulus_similarity='gabor' is not known. Give 'pixels'"),
+        (lambda x: {"stimulus_similarity": "mood"}, "stimulus_similarity='mood' is not known. Give 'pixels'"),
         (lambda x: {"stimulus_similarity": "pixels"}, "'pixels' needs stimuli="),
         (
             lambda x: {"stimulus_similarity": (x + 1).assign_coords(stimulus=x["stimulus"] + 2)},

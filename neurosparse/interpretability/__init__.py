@@ -10,6 +10,7 @@ from neurosparse.interpretability.mixing import mixing_test
 from neurosparse.interpretability.results import summary
 from neurosparse.interpretability.scores import interpretability_scores
 from neurosparse.interpretability.similarity import pixel_similarity
+from neurosparse.interpretability.sources import unit_half_scores
 
 __all__ = [
     "concept_scores",
@@ -18,4 +19,5 @@ __all__ = [
     "mixing_test",
     "pixel_similarity",
     "summary",
+    "unit_half_scores",
 ]

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from tqdm import tqdm
 
-from neurosparse.backend.psychophysics import Draw
+from neurosparse.backend.psychophysics import Draw, Similarity
 from neurosparse.interpretability import labelled, likeness
 from neurosparse.interpretability.about import BY_SIMILARITY, read_names
 from neurosparse.interpretability.asking import (
@@ -18,6 +18,7 @@ from neurosparse.interpretability.asking import (
     check_draws,
     cluster_weights,
     near,
+    one_a_stimulus,
     permuted_samples,
     read_classes,
     read_covariate,
@@ -26,6 +27,7 @@ from neurosparse.interpretability.draws import Draws
 from neurosparse.interpretability.profiles import Profiles, apart_in_time, check_enough, grouped, read_profiles
 from neurosparse.interpretability.results import attributes, coords, variables
 from neurosparse.interpretability.similarity import observed_together, read_judge
+from neurosparse.interpretability.sources import covariate_similarity, label_similarity
 from neurosparse.interpretability.sparseness import sparseness_scores
 
 # Each family of scores is measured together, where one of its names is asked for.
@@ -86,7 +88,10 @@ def interpretability_scores(
         Which stimuli are alike, from data other than the profiles:
 
         - None: the other half of the units, at random anew for each task (at least 4 units; not for atoms).
-        - "pixels": cosine of the `stimuli`, about their mean image.
+        - "pixels": cosine of the `stimuli`, about their mean image; "gabor": of their Gabor energies, which do not
+          depend on phase.
+        - "labels": 1 for stimuli of one class of `labels`, else 0. "covariate": behaviour at each sample; the cosine
+          between directions (with `period`), else minus the distance.
         - a population of the same stimuli, trials or times: cosine of its samples about their mean. For codes of
           atoms this may be the population they code; those units are then part of the atoms they judge.
         - a (stimulus, stimulus) matrix, larger is more alike: a DataArray with labels, or an array in sorted order of
@@ -257,7 +262,15 @@ def ask(
     profiles, stimulus_similarity = observed_together(profiles, stimulus_similarity, nan)
     samples = read_profiles(profiles, nan)
     names = read_names(scores, _given(samples, labels, covariate, period), len(samples.labels))
-    judge = read_judge(samples, stimuli, stimulus_similarity, nan) if set(names) & set(BY_SIMILARITY) else None
+    place = read_covariate(covariate, samples, period)
+
+    def told(name: str) -> Similarity:
+        if name == "covariate":
+            return covariate_similarity(place, period)
+        return label_similarity(None if labels is None else one_a_stimulus(labels, samples, "labels"))
+
+    by_similarity = bool(set(names) & set(BY_SIMILARITY))
+    judge = read_judge(samples, stimuli, stimulus_similarity, nan, told) if by_similarity else None
     samples = grouped(samples, near(samples, stimuli, groups))
     samples = apart_in_time(samples, judge.features if judge else None)
     if {"mis", "soft_mis"} & set(names):
@@ -275,7 +288,7 @@ def ask(
             rng=rng,
             alpha=alpha,
             classes=read_classes(labels, samples),
-            covariate=read_covariate(covariate, samples, period),
+            covariate=place,
             period=period,
             n_bins=n_bins,
         ),

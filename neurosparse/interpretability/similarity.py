@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +16,13 @@ from neurosparse.backend.psychophysics import Block, Similarity, cosine_rows, co
 from neurosparse.backend.resampling import label_codes, label_means, random_halves
 from neurosparse.errors import EvidenceWarning, InputError
 from neurosparse.interpretability.profiles import Profiles
+from neurosparse.interpretability.sources import count_own, gabor_rows, warn_of_own_matrix
 from neurosparse.population import as_matrix
 
 Floats = NDArray[np.float64]
+
+# Embeddings of more features than these are not searched for the profiles themselves.
+_MOST_COMPARED = 4096
 
 PIXELS = "cosine of pixels about the mean image"
 
@@ -50,26 +54,38 @@ def observed_together(x: Any, similarity: Any, nan: Any) -> tuple[Any, Any]:
     return x.isel({dim: seen}), similarity.isel({dim: seen})
 
 
-def read_judge(profiles: Profiles, stimuli: Any, similarity: Any, nan: Any) -> Judge:
-    """Turn `stimulus_similarity` into a Judge of these samples."""
+def read_judge(
+    profiles: Profiles, stimuli: Any, similarity: Any, nan: Any, told: Callable[[str], Similarity] | None = None
+) -> Judge:
+    """Turn `stimulus_similarity` into a Judge of these samples; `told` knows "labels" and "covariate"."""
     if similarity is None:
         return _other_units(profiles)
     if isinstance(similarity, str):
-        if similarity != "pixels":
-            raise InputError(
-                f"stimulus_similarity={similarity!r} is not known. Give 'pixels', a (stimulus, stimulus) matrix, a "
-                "population of the same stimuli, or None for the other half of the units."
-            )
-        if stimuli is None:
-            raise InputError(
-                "stimulus_similarity='pixels' needs stimuli=, the images (stimulus, row, column[, channel])."
-            )
-        features = pixel_rows(stimuli, profiles)
-        return Judge(PIXELS, cosine_similarity(features), features=features)
+        return _named(profiles, stimuli, similarity, told)
     if isinstance(similarity, xr.DataArray) and similarity.dims[-1:] in (("unit",), ("atom",)):
         return _embedding(profiles, similarity, nan)
     what = getattr(similarity, "attrs", {}).get("long_name", "a matrix given")
-    return Judge(what, Similarity(matrix=_matrix(similarity, profiles)))
+    matrix = _matrix(similarity, profiles)
+    warn_of_own_matrix(profiles.values, matrix)
+    return Judge(what, Similarity(matrix=matrix))
+
+
+def _named(profiles: Profiles, stimuli: Any, name: str, told: Callable[[str], Similarity] | None) -> Judge:
+    if name in ("labels", "covariate") and told is not None:
+        found = told(name)
+        return Judge(f"the {name} given", found, features=found.rows)
+    if name not in ("pixels", "gabor"):
+        raise InputError(
+            f"stimulus_similarity={name!r} is not known. Give 'pixels', 'gabor', 'labels', 'covariate', a (stimulus, "
+            "stimulus) matrix, a population of the same stimuli, or None for the other half of the units."
+        )
+    if stimuli is None:
+        raise InputError(f"stimulus_similarity={name!r} needs stimuli=, the images (stimulus, row, column[, channel]).")
+    features, what = pixel_rows(stimuli, profiles), PIXELS
+    if name == "gabor":
+        shape = np.shape(stimuli)[1:]
+        features, what = gabor_rows(features.reshape(-1, *shape)), "cosine of Gabor energies about their mean"
+    return Judge(what, cosine_similarity(features), features=features)
 
 
 def pixel_similarity(stimuli: xr.DataArray) -> xr.DataArray:
@@ -158,14 +174,19 @@ def _same_samples(x: xr.DataArray, y: xr.DataArray) -> bool:
 
 def _warn_of_itself(profiles: Profiles, embedding: xr.DataArray) -> None:
     x = profiles.source
-    if embedding.dims != x.dims or embedding.sizes[x.dims[0]] != x.sizes[x.dims[0]]:
+    dim = x.dims[0]
+    if embedding.dims[0] != dim or not np.array_equal(embedding[dim].values, x[dim].values):
         return
-    shared, left, right = np.intersect1d(x[x.dims[-1]].values, embedding[x.dims[-1]].values, return_indices=True)
-    same = [bool(np.array_equal(x.values[:, i], embedding.values[:, j])) for i, j in zip(left, right, strict=True)]
+    if dim == "trial" and embedding.dims != x.dims:
+        return  # codes judged by what they code, on the trials that do not rank
+    if embedding.sizes[embedding.dims[-1]] > _MOST_COMPARED or not np.isfinite(embedding.values).all():
+        return
+    same = count_own(x.values, embedding.values).tolist() if np.isfinite(x.values).all() else []
     if any(same):
+        first = x[x.dims[-1]].values.tolist()[same.index(True)]
         warnings.warn(
             f"stimulus_similarity holds {sum(same)} of the {x.shape[-1]} profiles it is to judge, first "
-            f"{shared.tolist()[same.index(True)]!r}: a profile counts as evidence for itself. Pass None for the other "
+            f"{first!r}: a profile counts as evidence for itself. Pass None for the other "
             "half of the units, or an embedding from elsewhere.",
             EvidenceWarning,
             stacklevel=5,

@@ -20,6 +20,7 @@ from neurosparse.backend.psychophysics.concepts import (
 )
 from neurosparse.backend.psychophysics.directions import DIRECTIONS, as_sparse, mixtures, rotated
 from neurosparse.backend.psychophysics.extremes import AlikeAtTheTop, IndexTwo, Intrusion
+from neurosparse.backend.psychophysics.gabor import gabor_energy
 from neurosparse.backend.psychophysics.monosemanticity import monosemanticity, monosemanticity_draws, unit_range
 from neurosparse.backend.psychophysics.repeats import repeat_reliability
 from neurosparse.backend.psychophysics.selectivity import Selectivity, class_auc, class_statistics
@@ -78,6 +79,7 @@ __all__ = [
     "entropies",
     "evidence_scale",
     "explicitness",
+    "gabor_energy",
     "hoyer",
     "importances",
     "info_mec",
