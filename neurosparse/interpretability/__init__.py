@@ -4,6 +4,7 @@ Populations or codes enter, an xarray Dataset with a variable a score leaves. Im
 backend.
 """
 
+from neurosparse.interpretability.ablation import ablation_scores
 from neurosparse.interpretability.concepts import concept_scores
 from neurosparse.interpretability.controls import interpretability_controls
 from neurosparse.interpretability.mixing import mixing_test
@@ -13,6 +14,7 @@ from neurosparse.interpretability.similarity import pixel_similarity
 from neurosparse.interpretability.sources import unit_half_scores
 
 __all__ = [
+    "ablation_scores",
     "concept_scores",
     "interpretability_controls",
     "interpretability_scores",

@@ -4,6 +4,7 @@ Profiles (sample, profile) and a similarity of samples enter; scores with their 
 is a stimulus, or a bin of time. Imports numpy, scipy, numba and ``errors``; anyone above the backend may import it.
 """
 
+from neurosparse.backend.psychophysics.ablation import decoding_losses, reconstruction_losses
 from neurosparse.backend.psychophysics.answering import Answers, Block, Task, answer
 from neurosparse.backend.psychophysics.concepts import (
     Split,
@@ -75,6 +76,7 @@ __all__ = [
     "cosine_similarity",
     "credit",
     "dci",
+    "decoding_losses",
     "draw_tasks",
     "entropies",
     "evidence_scale",
@@ -98,6 +100,7 @@ __all__ = [
     "randomised_p_value",
     "rank_order",
     "ranked_features",
+    "reconstruction_losses",
     "repeat_reliability",
     "rotated",
     "rotated_directions",
