@@ -97,9 +97,7 @@ def _read(codes: Any, x: Any, dictionary: Any) -> tuple[Floats, Floats, Floats]:
             raise InputError(f"{name} needs two dims, {last} the last of them; got {got}.")
     sample = codes.dims[0]
     if x.dims[0] != sample or not np.array_equal(x[sample].values, codes[sample].values):
-        raise InputError(
-            f"x and codes need the same samples in one order; got {x.dims[0]} and {sample} of other labels."
-        )
+        raise InputError(f"x and codes need the same samples in one order; got other labels of {x.dims[0]}.")
     for dim, other in (("atom", codes), ("unit", x)):
         if dim not in dictionary.dims or not np.array_equal(dictionary[dim].values, other[dim].values):
             raise InputError(f"dictionary has other labels of {dim} than {'codes' if dim == 'atom' else 'x'}.")
