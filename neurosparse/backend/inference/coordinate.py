@@ -14,7 +14,14 @@ import numpy as np
 import torch
 
 from neurosparse.backend.devices import one_thread
-from neurosparse.backend.inference.kernels import FIRST_MOVE, make_local, solve_cached, solve_round, solve_whole
+from neurosparse.backend.inference.kernels import (
+    FIRST_MOVE,
+    gather_active,
+    make_local,
+    solve_cached,
+    solve_round,
+    solve_whole,
+)
 from neurosparse.backend.inference.problem import Problem, Tensor
 
 Made = TypeVar("Made")
@@ -61,24 +68,37 @@ def form_of(n_samples: int, n_atoms: int, itemsize: int, masked: bool) -> str:
 def solve_by_coordinates(
     problem: Problem,
     start: Callable[[int, int], Tensor | None],
+    room: Tensor | None,
     tol: float,
     max_iter: int,
     *,
     greedy: bool,
     n_threads: int,
 ) -> tuple[str, list[Found]]:
-    """Codes of every row in blocks; `start` gives a block's codes to start from, for unit atoms."""
+    """Codes of every row in blocks; `start` gives a block's codes to start from, for unit atoms.
+
+    With `room` (sample, atom), zeros, all codes are left there as well.
+    """
     n_samples, n_atoms = len(problem.x), len(problem.atoms)
     form = form_of(n_samples, n_atoms, problem.x.element_size(), problem.observed is not None)
     block = int(np.clip(2**20 // max(n_atoms, 1), 64, 512))
     gram = torch.empty((0, 0), dtype=problem.x.dtype)
     if form != "factored":
         gram = torch.cat(in_blocks(lambda i, j: problem.atoms[i:j] @ problem.atoms.T, n_atoms, 256, n_threads))
-    solve = {"whole": _whole, "cached": _cached, "factored": _factored}[form]
     options = (greedy, tol, max_iter, 1e-7 if problem.x.dtype == torch.float32 else 1e-14)
 
     def work(i: int, j: int) -> Found:
-        return solve(problem.rows(i, j), gram, start(i, j), options)
+        part, before = problem.rows(i, j), start(i, j)
+        if form != "whole":
+            found = (_cached if form == "cached" else _factored)(part, gram, before, options)
+            if room is not None:
+                spread(found, room[i:j])
+            return found
+        z = part.x.new_zeros((j - i, n_atoms)) if room is None else room[i:j]
+        if before is not None:
+            z.copy_(before)
+        found = _whole(part, gram, z, before is not None, options)
+        return active_codes(found) if room is None else found
 
     return form, in_blocks(work, n_samples, block, n_threads)
 
@@ -97,12 +117,32 @@ def in_blocks(work: Callable[[int, int], Made], n: int, size: int, n_threads: in
         torch.set_num_threads(before)
 
 
-def _whole(problem: Problem, gram: Tensor, start: Tensor | None, options: tuple) -> Found:
+def active_codes(found: Found) -> Found:
+    """The active codes alone, with their atoms."""
+    if found.atom is not None:
+        return found
+    codes = found.codes.cpu().numpy()
+    count = np.zeros(len(codes), np.int64)
+    width, most = 0, min(32, codes.shape[1])
+    while most > width:  # once more, where rows have more than was foreseen
+        width = most
+        atom, values = np.zeros((len(codes), width), np.int64), np.zeros((len(codes), width), codes.dtype)
+        most = gather_active(codes, width, atom, values, count)
+    kept = [torch.from_numpy(array).to(found.codes.device) for array in (atom[:, : max(1, most)], values, count)]
+    return found._replace(atom=kept[0], codes=kept[1][:, : max(1, most)], n_used=kept[2])
+
+
+def spread(found: Found, room: Tensor) -> None:
+    """Active codes to their places among all atoms; places not in use hold atom 0 and code 0."""
+    assert found.atom is not None
+    room.scatter_add_(1, found.atom, found.codes)
+
+
+def _whole(problem: Problem, gram: Tensor, z: Tensor, warm: bool, options: tuple) -> Found:
     greedy, tol, max_iter, finest = options
     penalty = problem.penalty.numpy()
     local = make_local(len(penalty), problem.x.shape[1], len(penalty), penalty.dtype, gram.numpy())
     local.penalty[:], local.rate[:] = penalty, 1 / penalty
-    z = problem.x.new_zeros((len(problem.x), len(penalty))) if start is None else start
     numbers = _certificate(len(z))
     solve_whole(
         (problem.x @ problem.atoms.T).numpy(),
@@ -110,7 +150,7 @@ def _whole(problem: Problem, gram: Tensor, start: Tensor | None, options: tuple)
         local,
         problem.nonnegative,
         greedy,
-        start is not None,
+        warm,
         tol,
         max_iter,
         finest,

@@ -9,7 +9,7 @@ import scipy.sparse
 import torch
 
 from neurosparse.backend.devices import batch_rows
-from neurosparse.backend.inference.coordinate import Found, solve_by_coordinates
+from neurosparse.backend.inference.coordinate import Found, active_codes, solve_by_coordinates, spread
 from neurosparse.backend.inference.fista import solve_by_fista
 from neurosparse.backend.inference.problem import Array, Codes, Problem, Tensor, as_tensor, check_shapes, pose
 from neurosparse.backend.inference.pursuit import decode, prune, pursue, refit
@@ -178,14 +178,18 @@ def encode(
     if exact:
         rows, atoms = rows.double(), atoms.double()
     problem = pose(rows, atoms, 1.0 if penalty is None else penalty, codes, weights, mask)
+    room = None
     if penalty is None:
         name, parts = _by_pursuit(problem, int(n_active or 0))
     else:
         start = _Start(initial, problem)
-        name, parts = _by_descent(problem, start, tol, max_iter, solver, n_threads or torch.get_num_threads())
+        if not (sparse or debias or prune):
+            room = rows.new_zeros((len(rows), len(atoms)))
+        threads = n_threads or torch.get_num_threads()
+        name, parts = _by_descent(problem, start, room, tol, max_iter, solver, threads)
         if debias or prune:
             parts = _refitted(problem, parts, prune)
-    found = _joined(problem, parts, sparse, tol, penalty is None)
+    found = _joined(problem, parts, room, sparse, tol, penalty is None)
     found = found._replace(solver=name, penalty=float("nan") if penalty is None else penalty)
     return _of_kind(found, x, torch.float32 if exact else rows.dtype)
 
@@ -235,12 +239,12 @@ def _check_options(solver: str, rows: Tensor, penalty: Any, n_active: int | None
 
 
 def _by_descent(
-    problem: Problem, start: _Start, tol: float, max_iter: int, solver: str, n_threads: int
+    problem: Problem, start: _Start, room: Tensor | None, tol: float, max_iter: int, solver: str, n_threads: int
 ) -> tuple[str, list[Found]]:
     x = problem.x
     if solver != "fista" and x.device.type == "cpu":
         form, parts = solve_by_coordinates(
-            problem, start, tol, max_iter, greedy=solver != "cyclic", n_threads=n_threads
+            problem, start, room, tol, max_iter, greedy=solver != "cyclic", n_threads=n_threads
         )
         forms = {"whole": "whole Gram", "cached": "candidates, Gram", "factored": "candidates, factored"}
         return f"{'cyclic' if solver == 'cyclic' else 'coordinate'}: {forms[form]}", parts
@@ -253,7 +257,10 @@ def _by_descent(
         z = start(i, i + step)
         z = x.new_zeros((len(part.x), n_atoms)) if z is None else z
         form, (z, value, gap, kkt, steps) = solve_by_fista(part, z, tol, max_iter)
-        parts.append(Found(None, z, None, value, gap, kkt, steps))
+        found = Found(None, z, None, value, gap, kkt, steps)
+        parts.append(active_codes(found) if room is None else found)
+        if room is not None:
+            room[i : i + step] = z
     return f"fista: {form}", parts
 
 
@@ -293,7 +300,7 @@ def _refitted(problem: Problem, parts: list[Found], pruned: bool) -> list[Found]
     for found in parts:
         part = problem.rows(at, at + len(found.codes))
         at += len(found.codes)
-        found = _ordered(_indexed(found))
+        found = _ordered(found)
         assert found.atom is not None
         codes = torch.empty_like(found.codes)
         width = found.codes.shape[1]
@@ -308,17 +315,10 @@ def _refitted(problem: Problem, parts: list[Found], pruned: bool) -> list[Found]
     return done
 
 
-def _indexed(found: Found) -> Found:
-    """Active codes alone, with their atoms."""
-    if found.atom is not None:
-        return found
-    width = max(1, int((found.codes != 0).sum(1).max())) if len(found.codes) else 1
-    index = (found.codes != 0).to(torch.int8).topk(width, dim=1).indices
-    return found._replace(atom=index, codes=found.codes.gather(1, index))
-
-
-def _joined(problem: Problem, parts: list[Found], sparse: bool, tol: float, pursuit: bool) -> Encoding:
-    """All blocks as one, with codes of the atoms as they came."""
+def _joined(
+    problem: Problem, parts: list[Found], room: Tensor | None, sparse: bool, tol: float, pursuit: bool
+) -> Encoding:
+    """All blocks as one, with codes of the atoms as they came; those in `room` if they are there already."""
     shape = (len(problem.x), len(problem.atoms))
     numbers = [
         torch.cat([getattr(part, name) for part in parts]) if parts else problem.x.new_empty(0)
@@ -328,24 +328,18 @@ def _joined(problem: Problem, parts: list[Found], sparse: bool, tol: float, purs
     converged = kkt <= 1e-4 if pursuit else gap <= tol
     if sparse:
         z: Any = _compressed(problem, parts, shape)
-    elif len(parts) == 1 and parts[0].atom is None:
-        z = parts[0].codes / problem.norms
     else:
-        z = problem.x.new_zeros(shape)
-        at = 0
-        for part in parts:
-            rows = z[at : at + len(part.codes)]
-            at += len(part.codes)
-            if part.atom is None:
-                torch.div(part.codes, problem.norms, out=rows)
-            else:  # unused places hold index 0 and code 0
-                rows.scatter_add_(1, part.atom, part.codes / problem.norms[part.atom])
+        if room is None:
+            room = problem.x.new_zeros(shape)
+            for part, rows in zip(parts, room.split([len(part.codes) for part in parts]), strict=True):
+                spread(part, rows)
+        z = room.div_(problem.norms)
     return Encoding(z, value, gap, iterations, converged, kkt, "", None)
 
 
 def _compressed(problem: Problem, parts: list[Found], shape: tuple[int, int]) -> scipy.sparse.csr_array:
     data, columns, counts = [], [], []
-    for part in map(_indexed, parts):
+    for part in parts:
         assert part.atom is not None
         used = part.codes != 0
         data.append((part.codes / problem.norms[part.atom])[used].cpu().numpy())

@@ -514,6 +514,24 @@ def solve_cached(
 
 
 @compiled
+def gather_active(
+    codes: np.ndarray, width: int, index: np.ndarray, values: np.ndarray, count: np.ndarray
+) -> int:  # pragma: no cover (compiled)
+    """The active codes of each row and their atoms, as far as `width` reaches; the largest number there is."""
+    most = 0
+    for i in range(len(codes)):
+        n = 0
+        for j in range(codes.shape[1]):
+            if codes[i, j] != 0:
+                if n < width:
+                    index[i, n], values[i, n] = j, codes[i, j]
+                n += 1
+        count[i] = n
+        most = max(most, n)
+    return most
+
+
+@compiled
 def _enter(local: Local, index: np.ndarray, codes: np.ndarray, count: int) -> int:  # pragma: no cover (compiled)
     """The codes to start from become the first candidates."""
     for p in range(count):
