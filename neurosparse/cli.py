@@ -107,6 +107,8 @@ def _inspect(options: argparse.Namespace) -> None:
 
     with open_nwb(options.file) as recording:
         print(recording)
+        if look := recording.first_look():
+            print(f"\n{look}")
 
 
 def _compare(options: argparse.Namespace) -> None:

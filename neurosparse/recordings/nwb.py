@@ -7,6 +7,7 @@ labelling are in the other files of the room.
 from __future__ import annotations
 
 import os
+import warnings
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -18,8 +19,8 @@ import pandas as pd
 import pynwb
 import xarray as xr
 
-from neurosparse.errors import DependencyError, FileError
-from neurosparse.recordings import describing, intervals, opening, stimuli
+from neurosparse.errors import DependencyError, FileError, InputError
+from neurosparse.recordings import describing, intervals, opening, quality, stimuli
 from neurosparse.recordings.assembly import Origin
 from neurosparse.recordings.contents import Contents, Part
 from neurosparse.recordings.covariate import load_covariate
@@ -29,6 +30,7 @@ from neurosparse.recordings.series import Series
 from neurosparse.recordings.spikes import load_spikes
 from neurosparse.recordings.tables import Table
 from neurosparse.recordings.traces import load_rois, load_series, load_trials
+from neurosparse.recordings.trains import choose_units, read_trains, session_span
 
 Align = str | tuple[str, str] | None
 Stimulus = str | Sequence[str] | None
@@ -422,6 +424,116 @@ class Recording:
         return self._load(
             load_series, part, part.series, request.checked(), transposed=transposed, repair=repair, **options
         )
+
+    def quality(
+        self,
+        *,
+        align: Align = None,
+        window: tuple[float, float] | None = None,
+        baseline: tuple[float, float] | None = None,
+        stimulus: Stimulus = None,
+        units: str | Sequence[Any] | None = None,
+        table: str | None = None,
+        series: str | None = None,
+        random_state: Any = 0,
+    ) -> xr.Dataset:
+        """A first look: each unit in numbers, and which questions so many stimuli and repeats can carry.
+
+        Parameters
+        ----------
+        align, window, stimulus, units
+            As in `spikes`; without `align` there is nothing about trials.
+        baseline : (float, float), optional
+            Seconds around the event to compare the window with; as long as it, just before it, if not given.
+        table : str, optional
+            Name or path of the units table; needed where there are several.
+        series : str, optional
+            Take this ROI or other (time, unit) series instead of spikes.
+        random_state : int, numpy.random.Generator or None
+            Of halves and resampled stimuli.
+
+        Returns
+        -------
+        xarray.Dataset
+            Over `unit`. Of spikes: ``n_spikes``, ``rate``, ``refractory``, ``drift``, ``coincidence``,
+            ``duplicate_of``; of a series ``mean``, ``sd``, ``nan_share``; with trials ``response_p`` and
+            ``responsive``; with repeats ``reliability`` and, for spikes, ``fano``. ``_low`` and ``_high`` are 95 %
+            intervals. ``attrs["questions"]`` says what n supports; ``recordings.quality`` defines each.
+
+        Raises
+        ------
+        MissingError, InputError
+            As in `spikes` and `series`.
+        """
+        held = self._contents()
+        report = LoadReport()
+        if series is not None:
+            part = held.find(series, "series", "series", "signals", "rois")
+            variables, coords = quality.of_series(part.series, units, report)
+        else:
+            part = held.units(table)
+            rows, coords = choose_units(part.table, units, report)
+            trains = read_trains(part.table, rows, coords["unit"], report)
+            span = session_span(trains, held.extents(), report) or (0.0, 0.0)
+            variables = quality.of_trains(trains, coords["unit"], span)
+        report.warn(*part.notes)
+        facts: dict[str, Any] = {}
+        if align is not None or series is not None:
+            x, before = self._responses(part, align, window, baseline, stimulus, units)
+            if x is not None:
+                more, facts = quality.of_trials(x, before, random_state)
+                variables |= more
+        report.emit()
+        attrs = {"session": self.session, "source": f"{self.path.name}:{part.path}"}
+        return quality.as_dataset(variables, coords, facts, attrs)
+
+    def first_look(self) -> str:
+        """`quality` of the units table and, where there are trials, of them, in a few lines; "" without one table."""
+        held = self._contents()
+        tables = [part for part in held.group("units") if "spike_times" in part.table.columns]
+        if len(tables) != 1 or not tables[0].table.n_rows:
+            return ""
+        aligned = "trials" if any(part.path == "intervals/trials" for part in held.group("intervals")) else None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # each load says them again, to who asks for it
+            try:
+                return quality.told(self.quality(align=aligned))
+            except InputError:
+                return quality.told(self.quality())
+
+    def _responses(
+        self,
+        part: Part,
+        align: Align,
+        window: tuple[float, float] | None,
+        baseline: tuple[float, float] | None,
+        stimulus: Stimulus,
+        units: Any,
+    ) -> tuple[xr.DataArray | None, xr.DataArray | None]:
+        """(trial, unit) responses and baselines for `quality`; what they warn of stands in a load of its own."""
+        spiking = part.group == "units"
+        where: dict[str, Any] = {"find_intervals": self._interval_table, "origin": self._origin(part.path)}
+        if not spiking and window is None:
+            rows = self._held.sampled_rows(part, align if isinstance(align, str) else None)
+            if rows is not None:
+                request = Request(align, None, None, units, stimulus)
+                return load_trials(part.series, request, table=rows, report=LoadReport(), **where), None
+            if align is None:
+                return None, None
+
+        def load(span: tuple[float, float] | None, reduce: str) -> xr.DataArray:
+            request = Request(align, span, reduce, units, stimulus).checked()
+            if not spiking:
+                return load_series(part.series, request, report=LoadReport(), **where)
+            options: dict[str, Any] = {"bin_width": None, "sampling_rate": None, "extents": self._held.extents()}
+            return load_spikes(part.table, request, report=LoadReport(), **where, **options)
+
+        if window is None:
+            return load(None, "sum" if spiking else "mean"), None
+        before = baseline or (2 * window[0] - window[1], window[0])
+        scale = (window[1] - window[0]) / (before[1] - before[0]) if spiking else 1.0
+        reduce = "sum" if spiking else "mean"
+        return load(window, reduce), load(before, reduce) * scale
 
     def covariate(
         self,

@@ -251,6 +251,11 @@ def load_trials(
     )
 
 
+def read_frames(series: Series, units: Any, report: LoadReport) -> tuple[Frames, dict[str, np.ndarray]]:
+    """The frames of a series as they are stored, for the units asked for, and their coords."""
+    return _frames(series, units, None, False, report, False, None)
+
+
 def _frames(
     series: Series,
     units: Any,

@@ -41,7 +41,7 @@ print(json.dumps({"peak": kept("VmHWM") - before, "aligned": n_bytes, "sum": flo
 
 def write_large(write_nwb, name, n_rois, n_frames):
     """Noise that does not compress, in chunks, written block by block; trials back to back through all of it."""
-    n_trials = int(n_frames / RATE / LENGTH)
+    n_trials = int(n_frames / RATE / LENGTH) // N_STIMULI * N_STIMULI
     path = write_nwb(
         rois(np.zeros((2, n_rois), np.float32), n_rois, rate=RATE),
         trials(np.arange(n_trials) * LENGTH, stimulus=np.arange(n_trials) % N_STIMULI),
