@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from tests.benchmarks import harness
 
 BENCHMARKS = {
+    "identifiability": "similarity and held-out maps of two codes, beside numpy and scikit-learn",
     "inference": "sparse codes of a given dictionary, beside SPAMS, scikit-learn, FISTA and sporco",
     "recordings": "NWB to population: counts, trial-aligned tensors, opening, beside pynapple, elephant and h5py",
 }
