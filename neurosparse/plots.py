@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import cycle
 from typing import Any
 
@@ -9,6 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 BRAIN, NETWORK, CHANCE = "#c2410c", "#1d4ed8", "#64748b"
 
@@ -118,3 +120,135 @@ def _name_ticks(ax: Axes, names: list[Any]) -> None:
     """Names below the axis, slanted where they would run into each other."""
     slanted = sum(len(str(name)) for name in names) > 36
     ax.set_xticks(np.arange(len(names)), names, rotation=30 * slanted, ha="right" if slanted else "center")
+
+
+def card_feature(description: Mapping[str, Any]) -> Figure:
+    """Draw one feature: its stimuli, its code, its tuning, its weights, its repeats and its scores.
+
+    Parameters
+    ----------
+    description : mapping
+        What `neurosparse.interpretability.describe_feature` returns; panels of what is None are left out.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    panels = [draw for name, draw in _PANELS.items() if description.get(name) is not None]
+    figure = plt.figure(figsize=(11, 2.2 + 2.6 * (1 + (len(panels) - 1) // 3)), layout="constrained")
+    n_rows = 1 + (len(panels) - 1) // 3
+    halves: Any = figure.subfigures(2, 1, height_ratios=[1.7, 2.6 * n_rows])
+    _draw_ends(halves[0], description)
+    grid = halves[1].subplots(n_rows, 3, squeeze=False).ravel()
+    for ax, draw in zip(grid, panels, strict=False):
+        draw(ax, description)
+        ax.spines[["top", "right"]].set_visible(False)
+    for ax in grid[len(panels) :]:
+        ax.set_axis_off()
+    share = 100 * description["active_share"]
+    figure.suptitle(
+        f"{description['kind']} {description['feature']}: active on {share:.0f} % of {description['n_samples']} samples"
+    )
+    return figure
+
+
+def _draw_ends(figure: Any, description: Mapping[str, Any]) -> None:
+    """The strongest stimuli on the left, the weakest on the right: images, or their labels."""
+    both = [(name, k) for name in ("top", "bottom") for k in range(len(description[name]["labels"]))]
+    for ax, (name, k) in zip(figure.subplots(1, len(both), squeeze=False)[0], both, strict=True):
+        end = description[name]
+        if end["images"] is None:
+            ax.text(0.5, 0.5, _short(end["labels"][k]), ha="center", va="center", fontsize="small")
+        else:
+            image = end["images"][k]
+            image = image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image
+            ax.imshow(image, cmap="gray" if image.ndim == 2 else None)
+        ax.set_xticks([])
+        ax.set_yticks([])
+        ax.set_xlabel(f"{end['responses'][k]:.2g}", fontsize="small")
+        for spine in ax.spines.values():
+            spine.set_color(BRAIN if name == "top" else CHANCE)
+        if k == 0:
+            ax.set_title("strongest" if name == "top" else "weakest", loc="left", fontsize="small")
+
+
+def _short(label: Any) -> str:
+    return f"{label:.4g}" if isinstance(label, float) else str(label)[:12]
+
+
+def _draw_code(ax: Axes, description: Mapping[str, Any]) -> None:
+    ax.plot(description["over"], description["responses"], color=BRAIN, lw=0.8)
+    ax.set_xlabel(description["over_what"])
+    ax.set_ylabel("code")
+
+
+def _draw_tuning(ax: Axes, description: Mapping[str, Any]) -> None:
+    tuning = description["tuning"]
+    centres = tuning["centres"]
+    if centres.shape[1] == 1:
+        ax.plot(centres[:, 0], tuning["map"], color=BRAIN)
+        ax.set_ylim(bottom=min(0.0, float(np.nanmin(tuning["map"]))))
+        ax.set_xlabel("covariate" if tuning["period"] is None else f"covariate (period {tuning['period']:.3g})")
+        ax.set_ylabel("mean code")
+    else:
+        side = int(np.sqrt(len(centres)))
+        grid = tuning["map"].reshape(side, side).T
+        edges = centres.min(axis=0), centres.max(axis=0)
+        extent = (edges[0][0], edges[1][0], edges[0][1], edges[1][1])
+        ax.imshow(grid, origin="lower", extent=extent, aspect="auto", cmap="viridis")
+    ax.set_title("tuning", fontsize="small")
+
+
+def _draw_weights(ax: Axes, description: Mapping[str, Any]) -> None:
+    """Weights by area; over rows and columns of a layer where units have them."""
+    weights = description["weights"]
+    ax.set_title("weights over units", fontsize="small")
+    if {"row", "column"} <= set(weights):
+        rows, columns = np.unique(weights["row"]), np.unique(weights["column"])
+        grid = np.zeros((len(rows), len(columns)))
+        np.add.at(
+            grid,
+            (np.searchsorted(rows, weights["row"]), np.searchsorted(columns, weights["column"])),
+            np.abs(weights["weight"]),
+        )
+        ax.imshow(grid, cmap="viridis")
+        ax.set_xlabel("column (|weight|, summed over channels)")
+        ax.set_ylabel("row")
+        return
+    areas = weights.get("area", np.full(len(weights["weight"]), ""))
+    order = np.lexsort((-weights["weight"], areas))
+    names, first, counts = np.unique(areas[order], return_index=True, return_counts=True)
+    colours = plt.get_cmap("tab10")(np.searchsorted(names, areas[order]) % 10)
+    ax.bar(np.arange(len(order)), weights["weight"][order], color=colours)
+    ax.axhline(0, color="black", lw=0.6)
+    middles = first + (counts - 1) / 2
+    ax.set_xticks(middles if names[0] else [], names if names[0] else [])
+    ax.set_xlabel("units, by area" if names[0] else "units, from the largest")
+
+
+def _draw_repeats(ax: Axes, description: Mapping[str, Any]) -> None:
+    halves = description["halves"]
+    ax.plot(halves[:, 0], halves[:, 1], ls="", marker=".", ms=3, alpha=0.5, color=BRAIN)
+    ax.set_xlabel("code, odd repeats")
+    ax.set_ylabel("even repeats")
+    ax.set_title(f"reliability {description['reliability']:.2f}", fontsize="small")
+
+
+def _draw_scores(ax: Axes, description: Mapping[str, Any]) -> None:
+    lines = []
+    for name, score in description["scores"].items():
+        null = f", null {score['null']:.2f}" if np.isfinite(score.get("null", np.nan)) else ""
+        p = f", p {score['p']:.3f}" if np.isfinite(score.get("p", np.nan)) else ""
+        lines.append(f"{name.replace('_', ' ')} {score['value']:.2f}{null}{p}")
+    ax.text(0, 1, "\n".join(lines), va="top", fontsize="small", transform=ax.transAxes)
+    ax.set_title("scores", fontsize="small")
+    ax.set_axis_off()
+
+
+_PANELS = {
+    "responses": _draw_code,
+    "tuning": _draw_tuning,
+    "weights": _draw_weights,
+    "halves": _draw_repeats,
+    "scores": _draw_scores,
+}

@@ -7,6 +7,7 @@ backend.
 from neurosparse.interpretability.ablation import ablation_scores
 from neurosparse.interpretability.concepts import concept_scores
 from neurosparse.interpretability.controls import interpretability_controls
+from neurosparse.interpretability.features import describe_feature
 from neurosparse.interpretability.mixing import mixing_test
 from neurosparse.interpretability.results import summary
 from neurosparse.interpretability.scores import interpretability_scores
@@ -16,6 +17,7 @@ from neurosparse.interpretability.sources import unit_half_scores
 __all__ = [
     "ablation_scores",
     "concept_scores",
+    "describe_feature",
     "interpretability_controls",
     "interpretability_scores",
     "mixing_test",
