@@ -43,7 +43,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     inspect = commands.add_parser("inspect", help="say what an NWB file holds")
-    inspect.add_argument("file", metavar="FILE.nwb")
+    inspect.add_argument("file", metavar="FILE.nwb", help="a path or an http(s) URL")
+    inspect.add_argument("--report", action="store_true", help="also say how the file was opened")
     inspect.set_defaults(run=_inspect)
 
     compare = commands.add_parser("compare", help="compare a recording with a network that sees its images")
@@ -106,6 +107,8 @@ def _inspect(options: argparse.Namespace) -> None:
     from neurosparse.recordings import open_nwb
 
     with open_nwb(options.file) as recording:
+        if options.report:
+            print(f"{recording.report}\n")
         print(recording)
         if look := recording.first_look():
             print(f"\n{look}")

@@ -38,7 +38,7 @@ def parts(nwbfile: pynwb.NWBFile, path_of: Callable[[Any], str], notes: Sequence
             own = [note for note in notes if f"'{stored.name}'" in note]
             if group == "rois":  # which the loaders turn round, and tell of themselves
                 own = [note for note in own if "be transposed" not in note]
-            found.append(Part(path_of(stored), group, stored.neurodata_type, stored, reader, own))
+            found.append(Part(path_of(stored), group, _type(stored), stored, reader, own))
     return sorted(found, key=lambda part: part.path)
 
 
@@ -81,6 +81,10 @@ _FOLDERS = {
     "stimulus_template": "stimulus/templates",
     "lab_meta_data": "general",
 }
+
+
+def _type(stored: Any) -> str:
+    return str(getattr(stored, "neurodata_type", None) or type(stored).__name__)
 
 
 def _group(stored: Any) -> str:

@@ -49,6 +49,11 @@ class Request:
         align, pair = self.align, isinstance(self.align, tuple | list) and len(self.align) == 2
         if align is not None and not isinstance(align, str) and not (pair and all(isinstance(a, str) for a in align)):
             raise InputError(f'align must be the name of an interval table or ("table", "column"); got {align!r}.')
+        named = [self.stimulus] if self.stimulus is None or isinstance(self.stimulus, str) else list(self.stimulus)
+        if not named or not all(name is None or isinstance(name, str) for name in named):
+            raise InputError(
+                f"stimulus must be a column of the interval table or a list of one or more; got {self.stimulus!r}."
+            )
         if self.reduce is not None and self.reduce not in REDUCTIONS:
             raise InputError(f"reduce must be one of {', '.join(REDUCTIONS)}; got {self.reduce!r}.")
         for name in ("reduce", "stimulus"):

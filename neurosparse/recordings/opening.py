@@ -298,7 +298,11 @@ def _of_zarr(source: Source) -> Opened:
     notes = dict.fromkeys(_line(one.message, 2000) for one in caught if not issubclass(one.category, _LIBRARY))
     with source.open() as store:
         version = str(store.attrs.get("nwb_version", ""))
-    return _opened(source, version, nwbfile, [note for note in notes if not _IDLE.search(note)], reader)
+    opened = _opened(source, version, nwbfile, [note for note in notes if not _IDLE.search(note)], reader)
+    opened.report.assume(
+        "columns of references, such as electrode_group, are left out: Zarr stores keep them as pickles."
+    )
+    return opened
 
 
 _LIBRARY = (DeprecationWarning, FutureWarning, PendingDeprecationWarning, ResourceWarning)

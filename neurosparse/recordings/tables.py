@@ -25,7 +25,7 @@ RESERVED = frozenset(
 
 # What writers put into a text column where a row has no value, lower case.
 BLANK = frozenset({"", "null", "none", "nan", "n/a", "na"})
-_NUMBER = re.compile(r"[+-]?(0|[1-9]\d*)?(\.\d*)?(e[+-]?\d+)?", re.I)
+_NUMBER = re.compile(r"[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)(e[+-]?\d+)?", re.I)
 # Text columns whose names end so hold labels: "12" stays text there.
 _LABELS = re.compile(r"(name|id|label|tags?|annotation|description)$", re.I)
 
@@ -175,7 +175,7 @@ class Table:
 
 def read_table(table: DynamicTable, path: str, *, parameters: bool = False) -> Table:
     """Wrap a pynwb table; `path` is its place in the file. Reads the row ids alone."""
-    columns = {name: _column(name, table[name]) for name in table.colnames}
+    columns = {name: _column(name, table[name]) for name in table.colnames if not _pickled(table[name])}
     ids = plain(table.id.data[:])
     return Table(path, table.name, ids, columns, stated_resolution(getattr(table, "resolution", None)), parameters)
 
@@ -201,6 +201,11 @@ def _column(name: str, stored: Any) -> Column:
     return Column(name, sized(stored.data), tuple(ends), target)
 
 
+def _pickled(stored: Any) -> bool:
+    """Whether a column holds the references of a Zarr store, which are pickles: reading those can run code."""
+    return "ZarrReferenceDataset" in type(stored.data).__name__
+
+
 def sized(data: Any) -> Any:
     """Data that can be asked for its shape: what pynwb wraps for writing is unwrapped, nested lists become arrays."""
     if hasattr(data, "io_settings"):
@@ -218,7 +223,7 @@ def parse_numbers(texts: np.ndarray) -> np.ndarray:
     """
     blank = np.array([text.strip().lower() in BLANK for text in texts], dtype=bool)
     told = [text.strip() for text in texts[~blank]]
-    if not told or not all(_NUMBER.fullmatch(text) and any(sign.isdigit() for sign in text) for text in told):
+    if not told or not all(_NUMBER.fullmatch(text) for text in told):
         return texts
     values = np.full(len(texts), np.nan)
     values[~blank] = [float(text) for text in told]

@@ -6,6 +6,7 @@ import importlib.util
 import multiprocessing
 import pickle
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import h5py
@@ -15,6 +16,7 @@ import pytest
 from nwb_parts import replace, rois, series, trials, units
 
 from neurosparse import open_nwb, population
+from neurosparse.cli import main
 from neurosparse.errors import DataWarning, DependencyError, FileError, InputError
 from neurosparse.recordings import built, raw, report_of
 
@@ -29,7 +31,7 @@ def foreign(path: Any, place: str, kind: str) -> None:
         del file["specifications"]
 
 
-def everything(nwbfile: pynwb.NWBFile) -> None:
+def everything(nwbfile: pynwb.NWBFile, ordered: bool = True) -> None:
     """What the raw reader must read as pynwb does: electrodes, groups, ragged and text columns, images, clocks."""
     device = nwbfile.create_device("probe")
     groups = [nwbfile.create_electrode_group(f"g{i}", "d", f"area {i}", device) for i in range(2)]
@@ -52,8 +54,11 @@ def everything(nwbfile: pynwb.NWBFile) -> None:
             start_time=float(i), stop_time=i + 1.0, label=f"ä{i}", licks=licks, contrast=["null", "0.5"][i]
         )
     shown = [pynwb.image.GrayscaleImage(name=f"im{i}", data=np.full((2, 3), i)) for i in range(3)]
-    order = pynwb.base.ImageReferences(name="order_of_images", data=[shown[i] for i in (2, 0, 1)])
-    images = pynwb.base.Images(name="pictures", images=shown, description="d", order_of_images=order)
+    in_order = pynwb.base.ImageReferences(name="order_of_images", data=[shown[i] for i in (2, 0, 1)])
+    order = in_order if ordered else None
+    images = pynwb.base.Images(
+        name="pictures", images=shown, description="d", order_of_images=order if ordered else None
+    )
     nwbfile.add_stimulus_template(images)
     index = pynwb.image.IndexSeries(
         name="order", data=np.array([1, 0], np.uint32), unit="N/A", indexed_images=images, timestamps=[0.25, 1.25]
@@ -350,13 +355,17 @@ def test_row_23_data_linked_from_another_series_and_placeholders_of_external_mov
 
 
 @pytest.mark.skipif(importlib.util.find_spec("hdmf_zarr") is None, reason="hdmf-zarr is not installed")
-def test_row_36_a_zarr_store_gives_what_hdf5_gives(twins, tmp_path):
+def test_row_36_a_zarr_store_gives_what_hdf5_gives(write_nwb, tmp_path):
+    import numcodecs
     from hdmf_zarr import NWBZarrIO
 
+    # hdmf-zarr 0.13 cannot read the order of an Images container that it wrote
+    path = write_nwb(partial(everything, ordered=False), rois(np.arange(20.0).reshape(10, 2), 2))
+
     store = tmp_path / "session.nwb.zarr"
-    with pynwb.NWBHDF5IO(twins[0], "r") as source, NWBZarrIO(str(store), mode="w") as target:
-        target.export(src_io=source, write_args={"link_data": False})
-    with open_nwb(store) as recording, open_nwb(twins[0]) as whole:
+    with pynwb.NWBHDF5IO(path, "r") as io, NWBZarrIO(str(store), mode="w", object_codec_class=numcodecs.JSON) as out:
+        out.export(src_io=io, write_args={"link_data": False})
+    with open_nwb(store) as recording, open_nwb(path) as whole:
         assert recording.contents["path"].tolist() == whole.contents["path"].tolist()
         for load in (
             lambda one: one.spikes(**COUNTS, stimulus="label"),
@@ -367,9 +376,12 @@ def test_row_36_a_zarr_store_gives_what_hdf5_gives(twins, tmp_path):
         ):
             expected, got = load(whole), load(recording)
             np.testing.assert_array_equal(got, expected)
-            for name in expected.coords:
+            # references are pickles in a Zarr store, and are left out
+            assert set(expected.coords) - set(got.coords) <= {"electrode_group"}
+            for name in got.coords:
                 np.testing.assert_array_equal(got[name], expected[name])
         lazy = recording.stimuli("movie")
+        assert "columns of references, such as electrode_group, are left out" in recording.report.assumed[0]
         assert counts_of(pickle.loads(pickle.dumps(recording))) == counts_of(whole)
     np.testing.assert_array_equal(lazy[1, ..., 0], np.arange(6, 12).reshape(2, 3))
 
@@ -402,3 +414,14 @@ def test_the_load_report_reads_as_a_dict_and_as_text(write_nwb, tmp_path):
         assert text in str(report)
     population.save(x, tmp_path / "x.nc")
     assert report_of(population.open(tmp_path / "x.nc")) == report
+
+
+def test_inspect_prints_the_report_on_request(write_nwb, capsys):
+    path = write_nwb(units([[0.1]]))
+    assert main(["inspect", str(path)]) == 0
+    plain = capsys.readouterr().out
+    assert main(["inspect", "--report", str(path)]) == 0
+    assert capsys.readouterr().out.endswith(plain)
+    assert main(["inspect", "--report", str(path)]) == 0
+    assert "found\n  units: 1\nchosen\n  reader: pynwb" in capsys.readouterr().out
+    assert "reader" not in plain

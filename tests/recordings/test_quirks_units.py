@@ -1,0 +1,191 @@
+"""Quirks of units tables: what is absent, where they lie, who the units are, what else holds spikes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import h5py
+import numpy as np
+import pynwb
+import pytest
+from nwb_parts import series, trials, units
+
+from neurosparse import open_nwb, population
+from neurosparse.errors import InputError, MissingError
+
+COUNTS = {"align": "trials", "reduce": "sum"}
+
+
+def table_of(name: str, trains: list[list[float]]) -> Any:
+    """A units table in a processing module."""
+
+    def build(nwbfile: pynwb.NWBFile) -> None:
+        table = pynwb.misc.Units(name=name, description="d")
+        for train in trains:
+            table.add_unit(spike_times=train)
+        module = nwbfile.processing.get("ecephys") or nwbfile.create_processing_module("ecephys", "e")
+        module.add(table)
+
+    return build
+
+
+def electrodes(*locations: str, ids: list[int] | None = None) -> Any:
+    def build(nwbfile: pynwb.NWBFile) -> None:
+        group = nwbfile.create_electrode_group("shank", "d", "elsewhere", nwbfile.create_device("probe"))
+        for i, location in enumerate(locations):
+            nwbfile.add_electrode(location=location, group=group, id=i if ids is None else ids[i])
+
+    return build
+
+
+def crossings(name: str, times: list[float], at: list[int]) -> Any:
+    """Threshold crossings of some electrodes."""
+
+    def build(nwbfile: pynwb.NWBFile) -> None:
+        region = nwbfile.create_electrode_table_region(at, "d")
+        waveforms = np.zeros((len(times), len(at), 8))
+        stored = pynwb.ecephys.SpikeEventSeries(name=name, data=waveforms, timestamps=times, electrodes=region)
+        nwbfile.add_acquisition(stored)
+
+    return build
+
+
+def test_row_01_a_table_without_spike_times_says_what_it_holds_and_what_else_there_is(write_nwb):
+    def cells(nwbfile: pynwb.NWBFile) -> None:
+        for name in ("cell_id", "pos_x"):
+            nwbfile.add_unit_column(name, name)
+        nwbfile.add_unit(cell_id=3, pos_x=0.5)
+
+    path = write_nwb(cells, series("rates", np.zeros((4, 2)), rate=1.0))
+    message = (
+        r"no units table of session.nwb has spike_times: 'units' has cell_id, pos_x. .*"
+        r"acquisition/rates \(recording.series\)"
+    )
+    with open_nwb(path) as recording:
+        with pytest.raises(MissingError, match=message):
+            recording.spikes(bin_width=0.1)
+        assert "has no spike_times" in recording.contents.set_index("path").loc["units", "notes"]
+    with (
+        open_nwb(write_nwb(series("rates", np.zeros((4, 2)), rate=1.0))) as recording,
+        pytest.raises(MissingError, match=r"holds no units table. It holds acquisition/rates \(recording.series\)"),
+    ):
+        recording.spikes(bin_width=0.1)
+
+
+def test_row_02_of_several_units_tables_the_one_with_spikes_is_taken_and_others_by_name(write_nwb):
+    path = write_nwb(table_of("ground_truth_units", [[0.1], [0.2, 0.3]]), trials([0.0]))
+    with open_nwb(path) as recording:
+        np.testing.assert_array_equal(recording.spikes(**COUNTS), [[1, 2]])
+    path = write_nwb(units([[0.1, 0.2]]), table_of("ground_truth_units", [[0.1], [0.2, 0.3]]), trials([0.0]))
+    with open_nwb(path) as recording:
+        np.testing.assert_array_equal(recording.spikes(**COUNTS, table="ground_truth_units"), [[1, 2]])
+        np.testing.assert_array_equal(recording.spikes(**COUNTS, table="units"), [[2]])
+        message = "2 units tables: processing/ecephys/ground_truth_units, units. Choose one by table="
+        with pytest.raises(InputError, match=message):
+            recording.spikes(**COUNTS)
+
+
+def test_row_09_columns_that_are_not_asked_for_are_not_read(write_nwb):
+    """Waveforms whose bytes are damaged fail as soon as anything reads them."""
+
+    def build(nwbfile: pynwb.NWBFile) -> None:
+        for train in ([0.1, 0.2], [0.3]):
+            nwbfile.add_unit(spike_times=train, waveforms=np.ones((len(train), 1, 4)))
+
+    path = write_nwb(build, trials([0.0]))
+    with h5py.File(path, "r+") as file:
+        values, attrs = file["units/waveforms"][:], dict(file["units/waveforms"].attrs)
+        del file["units/waveforms"]
+        kept = file["units"].create_dataset("waveforms", data=values, chunks=values.shape, fletcher32=True)
+        kept.attrs.update(attrs)
+        place = kept.id.get_chunk_info(0).byte_offset
+    with open(path, "r+b") as raw:
+        raw.seek(place)
+        raw.write(b"\x55\x55")
+    with h5py.File(path) as file, pytest.raises(OSError, match=r"filter|read"):
+        file["units/waveforms"][:]
+    with open_nwb(path) as recording:
+        np.testing.assert_array_equal(recording.spikes(**COUNTS), [[2, 1]])
+        assert "waveforms" in repr(recording)
+        assert recording.contents.set_index("path").loc["units", "count"] == 2
+
+
+def test_row_10_every_scalar_column_is_a_coord_verbatim_and_can_be_asked_for(write_nwb):
+    columns = {
+        "quality": ["good", "noise", "good"],
+        "KSLabel": ["mua", "good", "good"],
+        "presence_ratio": [0.99, 0.95, 0.5],
+        "is_sua": [True, False, True],
+    }
+    path = write_nwb(units([[0.1], [0.2], [0.3]], ids=[4, 5, 6], **columns), trials([0.0]))
+    with open_nwb(path) as recording:
+        x = recording.spikes(**COUNTS)
+        for name, values in columns.items():
+            assert x[name].values.tolist() == values
+        chosen = recording.spikes(**COUNTS, units="quality == 'good' and presence_ratio > 0.9")
+        assert chosen["unit_id"].values.tolist() == [4]
+        with pytest.raises(MissingError, match=r"isi_violations.*KSLabel.*presence_ratio"):
+            recording.spikes(**COUNTS, units="isi_violations < 0.5")
+
+
+def test_row_11_peak_channels_are_ids_of_electrodes_not_rows(write_nwb):
+    path = write_nwb(
+        electrodes("V1", "CA1", "TH", ids=[850, 900, 2]), units([[0.1], [0.2], [0.3]], peak_channel_id=[900, 2, 850])
+    )
+    with open_nwb(path) as recording:
+        x = recording.spikes(bin_width=1.0)
+    assert x["area"].values.tolist() == ["CA1", "TH", "V1"]
+    assert population.provenance(x)["chosen"]["area_source"] == "peak_channel_id"
+    assert x["peak_channel_id"].values.tolist() == [900, 2, 850]
+
+
+def test_row_11_what_names_no_area_is_passed_over_and_a_better_one_can_be_laid_over(write_nwb):
+    path = write_nwb(electrodes("unknown", "n/a"), units([[0.1], [0.2]], peak_channel_id=[0, 1], region=["V1", "V2"]))
+    with open_nwb(path) as recording:
+        x = recording.spikes(bin_width=1.0)
+    assert x["area"].values.tolist() == ["V1", "V2"]
+    assert population.provenance(x)["chosen"]["area_source"] == "region"
+    mapped = x.assign_coords(area=("unit", ["LM", "LM"]))
+    assert population.select(mapped, "area == 'LM'").sizes["unit"] == 2
+
+
+def test_row_12_ids_that_repeat_or_are_text_get_labels_that_are_unique(write_nwb):
+    path = write_nwb(units([[0.1], [0.2, 0.3], [0.4]], ids=[7, 7, 8]))
+    with open_nwb(path) as recording, pytest.warns(UserWarning, match="1 of 3 ids of 'units' are repeats"):
+        x = recording.spikes(bin_width=1.0)
+    assert x["unit"].values.tolist() == ["7", "7-2", "8"]
+    assert x["unit_id"].values.tolist() == [7, 7, 8]
+    x.attrs["session"], y = "a", x.copy()
+    y.attrs["session"] = "b"
+    both = population.concat([x, y])
+    assert both["unit"].values.tolist() == ["a:7", "a:7-2", "a:8", "b:7", "b:7-2", "b:8"]
+
+
+def test_row_13_held_out_units_are_a_coord_and_files_of_other_units_are_not_joined_in_silence(write_nwb):
+    trains = [[0.1], [0.2], [0.3]]
+    train = write_nwb(units(trains, heldout=[False, False, True]), trials([0.0]), name="train.nwb", session_id="train")
+    test = write_nwb(units(trains[:2], heldout=[False, False]), trials([0.0]), name="test.nwb", session_id="test")
+    with open_nwb(train) as recording:
+        whole = recording.spikes(**COUNTS)
+        kept = recording.spikes(**COUNTS, units="heldout == False")
+    with open_nwb(test) as recording:
+        other = recording.spikes(**COUNTS)
+    assert whole["heldout"].values.tolist() == [False, False, True]
+    assert kept.sizes["unit"] == other.sizes["unit"] == 2
+    joined = population.concat([whole, other])  # side by side, never one under the other
+    assert joined["unit"].values.tolist() == ["train:0", "train:1", "train:2", "test:0", "test:1"]
+
+
+def test_row_14_threshold_crossings_are_told_apart_and_counted_when_asked_for(write_nwb):
+    path = write_nwb(electrodes("V1", "V4"), crossings("multi", [0.1, 0.4, 1.5], [1]), trials([0.0, 1.0]))
+    with open_nwb(path) as recording:
+        row = recording.contents.set_index("path").loc["acquisition/multi"]
+        assert (row["kind"], row["count"]) == ("crossings", 3)
+        assert "not sorted: spikes(table=...) counts them as one unit" in row["notes"]
+        with pytest.raises(
+            MissingError, match=r"no units table. It holds acquisition/multi \(recording.spikes\(table=\)\)"
+        ):
+            recording.spikes(**COUNTS)
+        x = recording.spikes(**COUNTS, table="multi")
+    np.testing.assert_array_equal(x, [[2], [1]])
+    assert (x["unit"].values.tolist(), x["area"].values.tolist()) == (["multi"], ["V4"])
