@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 from neurosparse import population
-from neurosparse.comparison import Effort, compare, findings, near_duplicate_stimuli, table
+from neurosparse.comparison import Effort, compare, findings, near_duplicate_stimuli, rows, table
 from neurosparse.errors import InputError
 
 QUICK = Effort(n_permutations=39, n_bootstraps=50, n_surrogates=5, n_splits=10, n_score_bootstraps=50)
@@ -171,3 +171,62 @@ def test_asking_wrongly_says_what_to_do() -> None:
     )
     with pytest.raises(InputError, match="stimuli lacks 111 of the 120 stimuli shown, first 9"):
         compare({"a": recording, "b": relative}, stimuli=images)
+
+
+def test_near_duplicates_among_the_images_share_a_fold(monkeypatch: pytest.MonkeyPatch) -> None:
+    # What is said of one representation has no folds to share, and is left out for speed.
+    monkeypatch.setattr("neurosparse.comparison.asking.own_row", lambda x, asked: {"n_units": x.sizes["unit"]})
+    known = worlds(4)
+    images = np.random.default_rng(0).integers(0, 255, (N_STIMULI, 8, 8, 1)).astype(np.uint8)
+    images[60:70] = images[:10]
+    stimuli = xr.DataArray(images, {"stimulus": np.arange(N_STIMULI)}, ("stimulus", "row", "column", "channel"))
+    pair = {name: known[name] for name in ("recording", "relative")}
+    quick = Effort(n_permutations=5, n_bootstraps=5, n_surrogates=5, n_splits=2, n_score_bootstraps=5)
+    result = compare(pair, stimuli=stimuli, stimulus_similarity=known["latents"], n_atoms=2, effort=quick)
+    assert result.attrs["n_groups"] == N_STIMULI - 10
+
+
+def test_each_row_holds_what_its_name_says(compared: xr.Dataset) -> None:
+    relative = compared.sel(representation="relative")
+    assert float(relative["R2"]) == pytest.approx(float(relative["r"]) ** 2, abs=0.1)
+    assert float(relative["R2"]) < float(relative["r"]) - 0.02
+    codes = compared.sel(representation="recording")
+    assert 0 < float(codes["active_atoms"]) < float(codes["n_atoms"])
+
+
+def test_dimension_counts_directions_about_the_mean() -> None:
+    circle = np.stack([np.cos(np.arange(12) * np.pi / 6), np.sin(np.arange(12) * np.pi / 6), np.zeros(12)], 1)
+    assert rows._participation_ratio(circle) == pytest.approx(2)
+    assert rows._participation_ratio(circle + 100) == pytest.approx(2)
+    assert rows._participation_ratio(circle * [1, 0, 0] + 5) == pytest.approx(1)
+    assert np.isnan(rows._participation_ratio(np.ones((5, 2))))
+
+
+def test_halves_are_measured_in_the_noise_that_the_responses_are() -> None:
+    trials = worlds(5)["recording"]
+    responses = population.scale_by_noise(trials)
+    asked = rows.Question(None, None, None, None, 12, QUICK, 3)
+    halves = rows._half_averages(trials, responses, asked)
+    first, second = next(population.split_halves(trials, n_splits=1, random_state=3))
+    both = np.concatenate([first.values, second.values])
+    np.testing.assert_allclose(halves, both / responses["noise_sd"].values)
+    assert halves.attrs["units"] == responses.attrs["units"]
+
+
+def test_each_number_of_the_findings_stands_where_its_words_say(compared: xr.Dataset) -> None:
+    told = {"r": 0.71, "r_low": 0.61, "r_high": 0.81, "r_null": 0.02, "r_back": 0.72, "r_back_low": 0.62}
+    told |= {"r_back_high": 0.82, "r_back_null": 0.03, "split_half_r": 0.44, "reliability": 0.55, "ceiling": 0.66}
+    result = compared.copy()
+    for name, value in told.items():
+        result[name] = xr.full_like(compared[name], value)
+    for name, value in {"family_r": 0.35, "family_difference": 0.36, "family_difference_low": 0.1}.items():
+        result[name] = xr.full_like(compared[name], value)
+    said = "\n".join(findings(result))
+    assert "Split-half r 0.44, reliability of the averages 0.55, so r can reach 0.66" in said
+    assert "relative predicts recording at r 0.71 [0.61, 0.81] (null 0.02, " in said
+    assert "recording predicts relative at r 0.72 [0.62, 0.82] (null 0.03, " in said
+    assert "the best layer is ahead by 0.36 [0.10, " in said
+    assert "which is no difference" not in said
+    result["family_difference_low"] = xr.full_like(compared["family_difference_low"], -0.1)
+    assert "noise: r 0.35" in said
+    assert "which is no difference that these stimuli can show" in "\n".join(findings(result))

@@ -75,3 +75,11 @@ def test_an_error_is_also_the_built_in_it_is_a_case_of() -> None:
     assert issubclass(errors.DependencyError, ImportError)
     assert str(errors.MissingError("no table 'x'")) == "no table 'x'"
     assert str(errors.MissingError()) == ""
+
+
+def test_every_room_is_a_public_name() -> None:
+    here = ROOT / "neurosparse"
+    rooms = {path.stem for path in here.glob("[a-z]*.py")} | {
+        path.parent.name for path in here.glob("[a-z]*/__init__.py")
+    }
+    assert set(neurosparse._ROOMS) == rooms - {"backend", "cli"}, "numbers and commands have doors of their own"

@@ -9,6 +9,7 @@ import matplotlib as mpl
 mpl.use("Agg")
 
 import pandas as pd
+import pytest
 from matplotlib.figure import Figure
 
 from neurosparse.report import write_report
@@ -33,3 +34,12 @@ def test_a_page_holds_findings_tables_figures_and_settings(tmp_path: Path) -> No
     assert "a&lt;b" in page
     assert page.count("data:image/png;base64,") == 1
     assert "name = &quot;&lt;x&gt;&quot;" in page
+
+
+def test_a_page_that_cannot_be_made_leaves_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    path.write_text("old")
+    with pytest.raises(AttributeError):
+        write_report(path, title=None, findings=[], tables={}, figures={}, settings="")  # type: ignore[arg-type]
+    assert path.read_text() == "old"
+    assert [one.name for one in tmp_path.iterdir()] == ["page.html"]

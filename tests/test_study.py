@@ -5,13 +5,18 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pynwb
 import pytest
 import xarray as xr
+from pynwb.testing.mock.file import mock_NWBFile
+from pynwb.testing.mock.ophys import mock_PlaneSegmentation
 
 from neurosparse.cli import main
+from neurosparse.comparison import Effort
 from neurosparse.errors import FileError, InputError
 from neurosparse.recordings.write import write_recording
 from neurosparse.study import Study, load_responses, read_study, run_study
@@ -102,6 +107,7 @@ def test_the_command_repeats_a_study_and_prints_what_it_found(
     said = capsys.readouterr()
     assert "_conv_stem predicts recording at r" in said.out
     assert "random weights 0: r" in said.out
+    assert f"Table, figure, page and settings are in {tmp_path}." in said.out
     assert re.search(r"\[ *\d+ s\] control: pixels", said.err)
     again = pd.read_csv(tmp_path / "table.csv", index_col="representation")
     first = pd.read_csv(folder / "table.csv", index_col="representation")
@@ -165,3 +171,130 @@ def test_inspect_prints_what_the_file_holds(recording: Path, capsys: pytest.Capt
     assert "60 images" in said
     assert main(["inspect", str(recording) + ".gone"]) == 1
     assert "neurosparse inspect:" in capsys.readouterr().err
+
+
+class Stop(InputError):
+    """Ends a run at the point where a test has seen enough."""
+
+
+def test_every_setting_reaches_what_it_sets(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, Any] = {}
+
+    def stop(representations: Any, **how: Any) -> None:
+        asked.update(how, representations=representations)
+        raise Stop("seen")
+
+    monkeypatch.setattr("neurosparse.study.compare", stop)
+    counts = {"n_folds": 4, "n_permutations": 11, "n_bootstraps": 13, "n_surrogates": 3}
+    chosen = replace(study, pool=2, pixel_size=5, random_networks=2, random_state=7, n_atoms=3, **counts)
+    with pytest.raises(Stop):
+        run_study(chosen, tmp_path)
+    assert asked["effort"] == Effort(4, 11, 13, 3)
+    assert (asked["n_atoms"], asked["random_state"]) == (3, 7)
+    assert list(asked["representations"]) == ["recording", "_conv_stem", "_blocks.0"]
+    trained = asked["representations"]["_conv_stem"]
+    assert trained.sizes == {"stimulus": N_IMAGES, "unit": 32 * 2 * 2}
+    controls = asked["controls"]
+    assert list(controls) == ["pixels", "random weights 0", "random weights 1"]
+    assert len(controls) == 3
+    assert controls["pixels"]["pixels"].sizes["unit"] == 5 * 5 * 3
+    first, second = (controls[f"random weights {seed}"]["_conv_stem"] for seed in (0, 1))
+    alike = [np.allclose(one, other) for one, other in ((first, second), (first, trained), (second, trained))]
+    assert not any(alike), "three networks of different weights"
+
+
+def test_every_option_of_the_command_reaches_its_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Study] = []
+
+    def stop(study: Study, out: str, **_: Any) -> None:
+        asked.append(study)
+        raise Stop("seen")
+
+    monkeypatch.setattr("neurosparse.study.run_study", stop)
+    options = [
+        "--activity",
+        "units",
+        "--intervals",
+        "trials",
+        "--stimulus",
+        "image",
+        "--images",
+        "shown",
+        "--window",
+        "-0.1",
+        "0.5",
+        "--network",
+        "net",
+        "--layers",
+        "a",
+        "b",
+        "--pool",
+        "3",
+        "--random-networks",
+        "2",
+        "--pixel-size",
+        "9",
+        "--atoms",
+        "6",
+        "--permutations",
+        "21",
+        "--surrogates",
+        "8",
+        "--seed",
+        "5",
+        "--device",
+        "cpu",
+    ]
+    expected = Study(
+        "x.nwb",
+        activity="units",
+        intervals="trials",
+        stimulus="image",
+        images="shown",
+        window=[-0.1, 0.5],
+        network="net",
+        layers=["a", "b"],
+        pool=3,
+        random_networks=2,
+        pixel_size=9,
+        n_atoms=6,
+        n_permutations=21,
+        n_surrogates=8,
+        random_state=5,
+        device="cpu",
+    )
+    assert main(["compare", "x.nwb", "--out", str(tmp_path), *options]) == 1
+    assert asked == [expected]
+    (tmp_path / "study.toml").write_text(expected.to_toml())
+    written = ["compare", "--study", str(tmp_path / "study.toml"), "--out", str(tmp_path)]
+    assert main([*written, "--pool", "1"]) == 1
+    assert asked[-1] == replace(expected, pool=1), "what is not said stays as the study has it"
+
+
+def test_images_that_were_not_shown_are_left_out(tmp_path: Path, study: Study) -> None:
+    trials = pd.DataFrame({"start_time": [0.0, 1.0, 2.0], "stop_time": [0.5, 1.5, 2.5], "image": [3, 0, 3]})
+    images = np.arange(5 * 16, dtype=np.uint8).reshape(5, 4, 4)
+    path = write_recording(tmp_path / "x.nwb", spike_times=[np.array([0.1])], intervals=trials, images=images)
+    responses, stimuli = load_responses(replace(study, recording=str(path)))
+    assert stimuli["stimulus"].values.tolist() == [0, 3]
+    np.testing.assert_array_equal(stimuli.squeeze("channel") if "channel" in stimuli.dims else stimuli, images[[0, 3]])
+    assert responses["stimulus"].values.tolist() == [3, 0, 3]
+
+
+@pytest.mark.filterwarnings("ignore:The linked table for DynamicTableRegion:UserWarning")
+def test_calcium_is_averaged_over_the_frames_of_a_trial(tmp_path: Path, study: Study) -> None:
+    nwbfile = mock_NWBFile()
+    segmentation = mock_PlaneSegmentation(n_rois=2, nwbfile=nwbfile)
+    region = segmentation.create_roi_table_region(region=[0, 1], description="all")
+    frames = np.arange(60.0).reshape(30, 2)
+    traces = pynwb.ophys.RoiResponseSeries(name="traces", data=frames, rois=region, unit="1", rate=10.0)
+    nwbfile.processing["ophys"].add(pynwb.ophys.Fluorescence(roi_response_series=traces))
+    nwbfile.add_trial_column("image", "what was shown")
+    for trial in range(2):
+        nwbfile.add_trial(start_time=float(trial), stop_time=trial + 0.5, image=trial)
+    shown = pynwb.image.ImageSeries(name="shown", data=np.zeros((2, 4, 4), np.uint8), unit="n.a.", rate=1.0)
+    nwbfile.add_stimulus_template(shown)
+    with pynwb.NWBHDF5IO(tmp_path / "x.nwb", "w") as io:
+        io.write(nwbfile)
+    responses, _ = load_responses(replace(study, recording=str(tmp_path / "x.nwb")))
+    np.testing.assert_allclose(responses, [frames[:5].mean(0), frames[10:15].mean(0)])
