@@ -27,7 +27,14 @@ from neurosparse.files import content_key, write_whole
 # A recording that never took place has no date of its own, and a fixed one keeps two writes of the same data alike.
 _NOMINAL_START = datetime(2000, 1, 1, tzinfo=UTC)
 # "P0D/" is any age from birth on: the ISO form of "unknown".
-_NOMINAL_SUBJECT = {"subject_id": "unknown", "sex": "U", "age": "P0D/", "description": "not stated"}
+# A species must be a Latin name or a term of the NCBI taxonomy, which has one for "unidentified".
+_NOMINAL_SUBJECT = {
+    "subject_id": "unknown",
+    "species": "http://purl.obolibrary.org/obo/NCBITaxon_32644",
+    "sex": "U",
+    "age": "P0D/",
+    "description": "not stated",
+}
 _UNITS_RESERVED = ("spike_times", "obs_intervals", "id", "electrodes", "electrode_group", "waveforms")
 _GZIP: dict[str, Any] = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
 

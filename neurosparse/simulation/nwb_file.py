@@ -20,6 +20,14 @@ _COLUMNS = {
     "repeat": "how often this stimulus was shown before",
     "location": "brain area",
 }
+# The term of the NCBI taxonomy is that for synthetic constructs: no animal.
+_SUBJECT = {
+    "subject_id": "simulated",
+    "species": "http://purl.obolibrary.org/obo/NCBITaxon_32630",
+    "sex": "U",
+    "age": "P0D/",
+    "description": "no animal: a simulation",
+}
 
 
 def write_world(world: World, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
@@ -61,6 +69,6 @@ def write_world(world: World, path: str | os.PathLike[str], *, overwrite: bool =
         description="a simulated session: neurons that superpose sparse latents of the images shown",
         columns=_COLUMNS,
         resolution=1 / CLOCK,
-        subject={"subject_id": "simulated", "sex": "U", "age": "P0D/", "description": "no animal: a simulation"},
+        subject=_SUBJECT,
         overwrite=overwrite,
     )

@@ -13,6 +13,7 @@ import pandas as pd
 import pynwb
 import pytest
 
+from neurosparse import simulation
 from neurosparse.errors import FileError, InputError
 from neurosparse.recordings import write
 from neurosparse.recordings.write import write_recording
@@ -78,17 +79,24 @@ def test_grey_images_and_silence_alone_are_recordings_too(save: Write) -> None:
         np.testing.assert_array_equal(file.stimulus_template["images"].data[:], IMAGES[..., 0])
 
 
-def test_nothing_critical_is_found_by_the_inspector(save: Write) -> None:
+def test_nothing_critical_and_no_bad_practice_is_found_by_the_inspector(save: Write) -> None:
     path = save(intervals=TRIALS, units=UNITS, images=IMAGES, resolution=1 / 30000)
     assert not pynwb.validate(path=str(path))
-    assert critical(path) == []
+    assert faults(path) == []
     # The inspector is awake: a neuron that spikes twice at once is found.
-    assert critical(save("twice.nwb", spike_times=[[1.5, 1.5]])) == ["check_ascending_spike_times"]
+    assert faults(save("twice.nwb", spike_times=[[1.5, 1.5]])) == ["check_ascending_spike_times"]
 
 
-def critical(path: Path) -> list[str]:
+def test_a_simulated_world_is_as_faultless(tmp_path: Path) -> None:
+    world = simulation.sparse_world(8, 12, 30, n_repeats=2)
+    assert faults(simulation.write_world(world, tmp_path / "world.nwb")) == []
+
+
+def faults(path: Path) -> list[str]:
+    """Checks of nwbinspector that found something critical, or a best practice violated."""
     found = nwbinspector.inspect_nwbfile(nwbfile_path=path)
-    return [one.check_function_name for one in found if one.importance.value >= nwbinspector.Importance.CRITICAL.value]
+    bad = nwbinspector.Importance.BEST_PRACTICE_VIOLATION.value
+    return [one.check_function_name for one in found if one.importance.value >= bad]
 
 
 def test_the_same_data_have_the_same_name_and_date_and_other_data_another(save: Write) -> None:
