@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parent))
-from similarity_shared import codes, facts  # noqa: E402
+from contenders.similarity_shared import codes, facts
 
 
 def cca(n: int, p: int):
