@@ -133,6 +133,16 @@ def test_intruders_are_low_here_high_elsewhere_and_found_by_a_similarity_that_kn
     assert (asked_of(task, block)[0].score == 1).all()
 
 
+def test_a_favourite_that_two_profiles_share_intrudes_on_neither():
+    rng = np.random.default_rng(0)
+    values = rng.exponential(size=(300, 1)) + 0.1 * rng.random((300, 3))
+    task = Intrusion(np.arange(300), pool_size=30)
+    drawn = task.draw(task.sides(block_of(values), rng), rng)
+    ranks = stats.rankdata(values, axis=0)
+    assert drawn.min() >= 0
+    assert all((ranks[drawn[profile, :, 4], profile] <= 151).all() for profile in range(3))
+
+
 def test_intrusion_is_at_chance_where_similarity_knows_nothing_and_below_where_it_misleads():
     rng = np.random.default_rng(0)
     values, _, _ = three_kinds()

@@ -117,6 +117,8 @@ def cosine_rows(features: ArrayLike) -> Any:
     return rows
 
 
+# Two loops that repeat each other: with one loop over a term of either kind the rows took a third longer, and each
+# process spent a second compiling it anew.
 @njit(cache=True)
 def _evidence_of_matrix(matrix: Any, tasks: Any, index: Any) -> Any:
     n_profiles, n_tasks, _, n_side = tasks.shape
