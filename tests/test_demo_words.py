@@ -19,7 +19,7 @@ def test_the_truth_is_measured_as_the_responses_are(monkeypatch: pytest.MonkeyPa
     trials = world.counts()
     asked: list[np.ndarray] = []
     monkeypatch.setattr(demo, "dictionary_recovery", lambda found, truth, *, x: asked.append(truth))
-    recover_dictionary(world, trials)
+    demo.recover_dictionary(world, trials)
     sd = population.scale_by_noise(trials)["noise_sd"].values
     assert sd.max() > 1.2 * sd.min()
     np.testing.assert_allclose(asked[0], world.dictionary.values / sd)

@@ -72,6 +72,8 @@ def users_of(dataset: str) -> set[str]:
     """The populations that are made of a dataset's values."""
     if dataset.startswith("units/"):
         return {"spikes", "trials"}
-    if dataset.startswith("intervals/"):
-        return {"trials"}
-    return {"calcium"} if dataset.startswith("processing/") else {"wheel"} if "wheel" in dataset else set()
+    if dataset.startswith("processing/"):
+        return {"calcium"}
+    users = {"trials"} if dataset.startswith("intervals/") else {"wheel"} if "wheel" in dataset else set()
+    # Counts over the whole session span every clock of the file.
+    return users | {"spikes"} if dataset.endswith(("time", "timestamps")) else users
