@@ -41,12 +41,14 @@ PEERS = [
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(TASKS), help="which of them (all)")
+    names = [one.name for one in PEERS]
+    parser.add_argument("--peers", nargs="*", choices=names, default=names, help="which of them (all)")
     parser.add_argument("--cuda", action="store_true", help="the GPU too")
     parser.add_argument("--seed", type=int, default=0)
 
 
 def run(options: argparse.Namespace) -> Outcome:
-    contenders = [OURS, *([CUDA] if options.cuda else []), *PEERS]
+    contenders = [OURS, *([CUDA] if options.cuda else []), *(one for one in PEERS if one.name in options.peers)]
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for task in options.tasks:

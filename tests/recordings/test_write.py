@@ -84,7 +84,7 @@ def test_nothing_critical_and_no_bad_practice_is_found_by_the_inspector(save: Wr
     assert not pynwb.validate(path=str(path))
     assert faults(path) == []
     # The inspector is awake: a neuron that spikes twice at once is found.
-    assert faults(save("twice.nwb", spike_times=[[1.5, 1.5]])) == ["check_ascending_spike_times"]
+    assert "check_ascending_spike_times" in faults(save("twice.nwb", spike_times=[[1.5, 1.5]]))
 
 
 def test_a_simulated_world_is_as_faultless(tmp_path: Path) -> None:
