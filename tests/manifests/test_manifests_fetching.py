@@ -375,3 +375,13 @@ def test_the_folder_is_the_users_cache_where_none_is_named(tmp_path: Path, monke
     monkeypatch.delenv("NEUROSPARSE_DATA_DIR")
     monkeypatch.setenv("NEUROSPARSE_CACHE_DIR", str(tmp_path / "cache"))
     assert data_folder() == tmp_path / "cache" / "data"
+
+
+def test_a_fresh_start_is_verified_too(server: Server, manifest: Manifest, data_home: Path) -> None:
+    part = local_path(manifest, manifest.asset()).with_name("a.nwb.part")
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"old" * 1000)
+    server.answers["/a"] = lambda request: request.give(CONTENT[::-1])
+    with pytest.raises(FileError, match="gave other bytes than its manifest pins"):
+        bring(manifest)
+    assert files_in(data_home) == []
