@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -13,8 +16,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from neurosparse import population
 from neurosparse.backend.baselines import random_dictionary
-from neurosparse.errors import ConvergenceWarning, DataWarning, EvidenceWarning, InputError
-from neurosparse.sparse_coding import DictionaryLearning, certify_codes, dictionary_recovery, sparse_encode
+from neurosparse.errors import ConvergenceWarning, DataWarning, EvidenceWarning, FileError, InputError
+from neurosparse.sparse_coding import DictionaryLearning, certify_codes, dictionary_recovery, sparse_encode, storing
 
 N_UNITS, N_ATOMS = 12, 14
 
@@ -230,7 +233,7 @@ def test_good_evidence_is_silent_and_constant_units_are_named():
         warnings.simplefilter("error", EvidenceWarning)
         learner.fit(x)
     still = as_population(np.column_stack([x[:, :11], np.full(len(x), 2.0)]))
-    with pytest.warns(DataWarning, match="1 of 12 units are constant and tell nothing: u11"):
+    with pytest.warns(DataWarning, match="1 of 12 units is constant and tells nothing: u11"):
         learner.fit(still)
     assert np.isfinite(learner.dictionary_.values).all()
 
@@ -287,3 +290,171 @@ def test_cuda_fits_and_encodes():
     assert float(dictionary_recovery(learner.dictionary_, atoms).cosine.min()) > 0.9
     here = clone(learner).set_params(device="cpu", penalty=learner.penalty_)
     assert quiet(here, x).objective_ == pytest.approx(learner.objective_, rel=1e-2)
+
+
+def test_save_and_load_give_the_same_learner_and_no_pickle_is_read(fitted, tmp_path):
+    learner, x, _ = fitted
+    learner.save(tmp_path / "a.safetensors")
+    again = DictionaryLearning.load(tmp_path / "a.safetensors")
+    assert again.get_params() == learner.get_params()
+    xr.testing.assert_identical(again.dictionary_, learner.dictionary_)
+    xr.testing.assert_identical(again.transform(x), learner.transform(x))
+    assert again.history_ == learner.history_
+    np.testing.assert_array_equal(again.penalty_path_["held_out_error"], learner.penalty_path_["held_out_error"])
+    (tmp_path / "b.safetensors").write_bytes(pickle.dumps({"dictionary": 1}))
+    with pytest.raises(FileError, match="expected a safetensors file of a dictionary"):
+        DictionaryLearning.load(tmp_path / "b.safetensors")
+    with pytest.raises(FileError, match="expected a safetensors file"):
+        DictionaryLearning.load(tmp_path / "absent.safetensors")
+    storing.write(tmp_path / "c.safetensors", {"a": np.zeros(2)}, {"kind": "something"})
+    with pytest.raises(FileError, match="holds 'something'; expected a dictionary"):
+        DictionaryLearning.load(tmp_path / "c.safetensors")
+    plain = quiet(DictionaryLearning(4, penalty=0.3, n_restarts=1, random_state=0), torch.as_tensor(x.values))
+    plain.save(tmp_path / "d.safetensors")
+    assert isinstance(DictionaryLearning.load(tmp_path / "d.safetensors").dictionary_, torch.Tensor)
+
+
+KILLED = """
+import os, sys, warnings
+import numpy as np
+
+from neurosparse.sparse_coding import DictionaryLearning, storing
+warnings.simplefilter("ignore")
+folder, stop = sys.argv[1], int(sys.argv[2])
+written, write = 0, storing.write
+def counting(*arguments):
+    global written
+    write(*arguments)
+    written += 1
+    if written == stop:
+        os.kill(os.getpid(), 9)
+storing.write = counting
+x = np.load(folder + "/x.npy")
+settings = {"penalty": 0.15, "n_restarts": 2, "random_state": 3, "checkpoint_minutes": 0}
+learner = DictionaryLearning(8, checkpoint=folder + "/fit", **settings).fit(x)
+np.savez(folder + "/found.npz", atoms=learner.dictionary_, offset=learner.offset_, history=len(learner.history_))
+"""
+
+
+@pytest.mark.parametrize("stop", [37, 215])
+def test_a_killed_fit_resumes_to_the_last_bit(tmp_path, stop):
+    x = planted(150)[0]
+    np.save(tmp_path / "x.npy", x)
+    command = [sys.executable, "-c", KILLED, str(tmp_path)]
+    assert subprocess.run([*command, str(stop)], check=False).returncode == -9
+    assert (tmp_path / "fit").exists()
+    assert not (tmp_path / "found.npz").exists()
+    other = DictionaryLearning(8, penalty=0.15, n_restarts=2, random_state=4, checkpoint=tmp_path / "fit")
+    with pytest.raises(FileError, match="a fit of other data or parameters"):
+        other.fit(x)
+    learner = quiet(
+        DictionaryLearning(
+            8, penalty=0.15, n_restarts=2, random_state=3, checkpoint=str(tmp_path / "fit"), checkpoint_minutes=0
+        ),
+        x,
+    )
+    whole = quiet(DictionaryLearning(8, penalty=0.15, n_restarts=2, random_state=3), x)
+    np.testing.assert_array_equal(learner.dictionary_, whole.dictionary_)
+    np.testing.assert_array_equal(learner.offset_, whole.offset_)
+    assert learner.history_ == whole.history_
+    assert not (tmp_path / "fit").exists()
+    with pytest.raises(InputError, match="checkpoint needs random_state to be a number; got None"):
+        DictionaryLearning(8, checkpoint=tmp_path / "fit").fit(x)
+
+
+def test_a_stream_in_chunks_is_the_stream_in_one_piece_and_finds_the_atoms():
+    x, atoms = planted(256 * 16)
+    whole, parts = (DictionaryLearning(N_ATOMS, penalty=0.1, random_state=0).partial_fit(x[:1024]) for _ in range(2))
+    whole.partial_fit(x[1024:])
+    for chunk in np.split(x[1024:], 3):
+        parts.partial_fit(chunk)
+    assert parts.history_ == whole.history_
+    for name in ("gram", "cross", "use", "total"):
+        assert torch.equal(getattr(parts._stream.statistics, name), getattr(whole._stream.statistics, name))
+    for _ in range(15):
+        whole.partial_fit(x)
+    assert float(dictionary_recovery(whole.dictionary_, atoms).cosine.min()) > 0.95
+    assert whole.history_[-1]["objective"] < whole.history_[0]["objective"]
+    np.testing.assert_allclose(whole.mean_, x.mean(0), atol=0.02)
+    with pytest.raises(InputError, match="they need fit"):
+        DictionaryLearning(4, n_nuisance=1).partial_fit(x)
+
+
+def test_weights_are_the_units_of_another_scale():
+    x, _ = planted()
+    scale = np.linspace(0.3, 3, N_UNITS)
+    plain = quiet(DictionaryLearning(N_ATOMS, penalty=0.1, n_restarts=3, random_state=0), x)
+    weighted = quiet(
+        DictionaryLearning(N_ATOMS, penalty=0.1, n_restarts=3, random_state=0, weights=scale**-2), x * scale
+    )
+    stretched = plain.dictionary_ * scale
+    stretched /= np.linalg.norm(stretched, axis=1, keepdims=True)
+    np.testing.assert_allclose(weighted.dictionary_, stretched, atol=1e-3)
+    np.testing.assert_allclose(np.linalg.norm(weighted.dictionary_, axis=1), 1)
+    back = weighted.inverse_transform(weighted.transform(x * scale)) / scale
+    np.testing.assert_allclose(back, plain.inverse_transform(plain.transform(x)), atol=0.02)
+    assert weighted.score(x * scale) == pytest.approx(plain.score(x), abs=0.02)
+    with pytest.raises(InputError, match="one number above 0 for each of 12 units"):
+        DictionaryLearning(4, weights=np.ones(3)).fit(x)
+
+
+def counts(seed, n_samples=1500, n_units=24, n_atoms=16, size=5.0):
+    """Poisson counts of non-negative atoms over a background, and the atoms."""
+    rng = np.random.default_rng(seed)
+    atoms = np.abs(rng.standard_normal((n_atoms, n_units))) * (rng.random((n_atoms, n_units)) < 0.3) + 0.01
+    atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
+    codes = rng.exponential(size, (n_samples, n_atoms)) * (rng.random((n_samples, n_atoms)) < 0.1)
+    return rng.poisson(codes @ atoms + 0.2).astype(float), atoms
+
+
+def test_the_likelihood_of_counts_finds_the_atoms_and_the_background():
+    x, atoms = counts(0)
+    squared = DictionaryLearning(16, atoms="nonnegative", weights=1 / x.mean(0), n_restarts=2, random_state=0)
+    quiet(squared, x)
+    learner = quiet(clone(squared).set_params(loss="poisson", weights=None, penalty=squared.penalty_), x)
+    found, before = (float(dictionary_recovery(one.dictionary_, atoms).cosine.mean()) for one in (learner, squared))
+    assert found > max(0.9, before - 0.01)
+    # The background is .2 everywhere; the squared loss cannot tell it from rare events.
+    assert np.abs(learner.offset_ - 0.2).mean() < 0.5 * np.abs(squared.offset_ - 0.2).mean()
+    objective = [step["objective"] for step in learner.history_ if step["stage"] == "counts"]
+    assert len(objective) > 3
+    assert (np.diff(objective) < 0).all()
+    codes = learner.transform(x)
+    assert (codes >= 0).all()
+    assert (codes == 0).mean() > 0.5
+    back = learner.inverse_transform(codes)
+    assert np.corrcoef(back.ravel(), x.ravel())[0, 1] > 0.7
+    assert learner.transform(np.zeros((2, 24))).max() == 0
+    for wrong, message in (
+        ({"atoms": "signed"}, "loss='poisson' needs atoms='nonnegative'"),
+        ({"loss": "gamma"}, "loss must be 'squared' or 'poisson' or 'sqrt'; got 'gamma'"),
+    ):
+        with pytest.raises(InputError, match=message):
+            DictionaryLearning(**{"n_atoms": 4, "atoms": "nonnegative", "loss": "poisson"} | wrong).fit(x)
+    for loss in ("poisson", "sqrt"):
+        with pytest.raises(InputError, match="needs counts; X has 1 negative"):
+            DictionaryLearning(4, atoms="nonnegative", loss=loss).fit(np.vstack([x, -np.eye(24)[:1]]))
+
+
+def test_a_shared_gain_is_taken_out():
+    x, atoms = planted(800)
+    rng = np.random.default_rng(1)
+    shared = rng.standard_normal(N_UNITS)
+    shared /= np.linalg.norm(shared)
+    noisy = x + 2 * rng.standard_normal((len(x), 1)) * shared
+    learner = quiet(DictionaryLearning(N_ATOMS, n_nuisance=1, penalty=0.15, n_restarts=2, random_state=0), noisy)
+    assert abs(float((learner.nuisance_ @ shared)[0])) > 0.98
+    left = atoms - np.outer(atoms @ shared, shared)
+    without = quiet(clone(learner).set_params(n_nuisance=0), noisy)
+    found, missed = (float(dictionary_recovery(one.dictionary_, left).cosine.mean()) for one in (learner, without))
+    assert found > 0.95
+    assert found > missed + 0.02
+    with pytest.raises(InputError, match="n_nuisance = 12 leaves nothing of 12 units"):
+        DictionaryLearning(4, n_nuisance=12).fit(x)
+
+
+def test_one_atom_is_spoken_of_in_the_singular():
+    rng = np.random.default_rng(0)
+    x = np.column_stack([rng.exponential(size=(90, 1)), 0.01 * rng.standard_normal((90, 2))])
+    with pytest.warns(EvidenceWarning, match="1 atom is a single unit"):
+        DictionaryLearning(1, penalty=0.05, random_state=0, n_restarts=1).fit(x)

@@ -7,5 +7,13 @@ Populations, arrays or tensors enter; codes of the same kind, fitted estimators 
 from neurosparse.sparse_coding.coding import certify_codes, sparse_encode
 from neurosparse.sparse_coding.evidence import dictionary_recovery, surrogate_test
 from neurosparse.sparse_coding.learning import DictionaryLearning
+from neurosparse.sparse_coding.selecting import select_dictionary
 
-__all__ = ["DictionaryLearning", "certify_codes", "dictionary_recovery", "sparse_encode", "surrogate_test"]
+__all__ = [
+    "DictionaryLearning",
+    "certify_codes",
+    "dictionary_recovery",
+    "select_dictionary",
+    "sparse_encode",
+    "surrogate_test",
+]

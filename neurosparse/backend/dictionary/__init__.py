@@ -13,7 +13,16 @@ residuals after Schnass 2018, with the gain in the objective itself as the crite
 from neurosparse.backend.dictionary.fitting import Fit, Search, fit
 from neurosparse.backend.dictionary.learner import Learner
 from neurosparse.backend.dictionary.penalty import PenaltyPath, choose_penalty
-from neurosparse.backend.dictionary.settings import OnStep, Random, Settings, Step, reference_penalty
+from neurosparse.backend.dictionary.settings import (
+    OnStep,
+    Random,
+    Settings,
+    Step,
+    batch_size,
+    memory,
+    reference_penalty,
+)
+from neurosparse.backend.dictionary.size import SizePath, select_size
 from neurosparse.backend.dictionary.statistics import Statistics
 
 __all__ = [
@@ -24,9 +33,13 @@ __all__ = [
     "Random",
     "Search",
     "Settings",
+    "SizePath",
     "Statistics",
     "Step",
+    "batch_size",
     "choose_penalty",
     "fit",
+    "memory",
     "reference_penalty",
+    "select_size",
 ]

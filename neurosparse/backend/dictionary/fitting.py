@@ -24,10 +24,15 @@ from neurosparse.backend.dictionary.settings import (
 
 Tensor = torch.Tensor
 State = dict[str, np.ndarray]
-# Two starts whose objectives differ by less than this share have found the same place, give or take the settling.
+# Starts whose objectives differ by less than this share have found the same place, give or take the settling.
 AGREE = 5e-4
 # Atoms exchanged at once: one in so many at first.
 FIRST_SHARE = 16
+# After a trial in vain others than the most dispensable atoms are tried too.
+DARING = 0.3
+# Replacement works at no less than this multiple of `reference_penalty`: below, wrong atoms share the work of right
+# ones too well for a new atom to take its place.
+WORKING_LEVEL = 0.15
 
 
 class Fit(NamedTuple):
@@ -53,7 +58,7 @@ def fit(
 ) -> Fit:
     """Learn a dictionary: from each start anneal and replace what is dispensable; settle the best.
 
-    Starts end early where the two best agree on the objective: the same place found twice.
+    Starts end early where the lowest objective has been found again and again: by half of `n_restarts`, at least twice.
 
     Parameters
     ----------
@@ -99,9 +104,9 @@ class Search:
 
     Attributes
     ----------
-    stage : {"anneal", "replace", "compare", "settle", "done"}
+    stage : {"anneal", "replace", "descend", "compare", "settle", "done"}
     runs : list
-        The one at work or, between two starts, the best two.
+        The one at work and the best of those before it.
     """
 
     def __init__(
@@ -117,10 +122,15 @@ class Search:
         self.x, self.n_atoms, self.penalty, self.settings = x, n_atoms, penalty, settings
         self.n_restarts, self.random, self.on_step = n_restarts, random_state_of(random_state), on_step
         self.quick = x.float()
-        first = settings.first_level * reference_penalty(x, n_atoms, offset=settings.offset)
-        self.penalties = np.geomspace(max(first, penalty), penalty, max(settings.steps, 1))
+        reference = reference_penalty(x, n_atoms, offset=settings.offset)
+        self.working = max(penalty, WORKING_LEVEL * reference)
+        self.penalties = np.geomspace(
+            max(settings.first_level * reference, self.working), self.working, max(settings.steps, 1)
+        )
+        n_last = settings.steps // 4 if self.working > penalty else 0
+        self.last = np.geomspace(self.working, penalty, n_last + 1)[1:]
         self.runs: list[_Run] = []
-        self.number, self.converged = 0, False
+        self.number, self.converged, self.found = 0, False, list[float]()
         self._start()
 
     def advance(self) -> bool:
@@ -139,6 +149,7 @@ class Search:
             "failures": self.failures,
             "at_once": self.at_once,
             "seen": self.seen,
+            "found": self.found,
             "position": int(generator["state"]["pos"]),
             "gauss": [int(generator["has_gauss"]), float(generator["gauss"])],
             "runs": [{"number": run.number, "history": run.history} for run in self.runs],
@@ -151,7 +162,7 @@ class Search:
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         """Go on from where `state` was taken."""
         said = json.loads(bytes(np.asarray(state["search"])).decode())
-        for name in ("stage", "number", "count", "failures", "at_once", "seen"):
+        for name in ("stage", "number", "count", "failures", "at_once", "seen", "found"):
             setattr(self, name, said[name])
         has_gauss, gauss = said["gauss"]
         self.random.set_state(("MT19937", np.asarray(state["random.keys"]), said["position"], has_gauss, gauss))
@@ -194,24 +205,33 @@ class Search:
 
     def _replace(self) -> None:
         if self.failures >= self.settings.patience or self.n_atoms == 1:
-            self.stage, self.seen = "compare", []
+            self.stage, self.count = "descend", 0
             return
         learner = self.runs[0].learner
-        if learner.replace(self.penalty, self.at_once, self.random):
+        if learner.replace(self.working, self.at_once, self.random, daring=DARING * self.failures):
             self.failures = 0
-            self._record(learner.objective, self.penalty, self.at_once)
+            self._record(learner.objective, self.working, self.at_once)
         else:
             self.failures += 1
             self.at_once = max(1, self.at_once // 2)
+
+    def _descend(self) -> None:
+        """From the penalty that replacement works at to the final one."""
+        if self.count >= len(self.last):
+            self.stage, self.seen = "compare", []
+            return
+        penalty = float(self.last[self.count])
+        self._record(self.runs[0].learner.skip(penalty, self.random), penalty)
+        self.count += 1
 
     def _compare(self) -> None:
         """A few rounds over all samples, so that starts can be told apart; then the next start or the end."""
         if self.n_restarts > 1 and not self._round(10 * self.settings.tol, max(1, self.settings.max_iter // 8)):
             return
-        self.runs = sorted(self.runs, key=lambda run: run.learner.objective)[:2]
+        self.found.append(self.runs[0].learner.objective)
+        self.runs = sorted(self.runs, key=lambda run: run.learner.objective)[:1]
         self.number += 1
-        agree = len(self.runs) > 1 and self.runs[1].learner.objective <= self.runs[0].learner.objective * (1 + AGREE)
-        if self.number < self.n_restarts and not agree:
+        if self.number < self.n_restarts and not self._agreed():
             self._start()
             return
         best = self.runs[0]
@@ -219,6 +239,11 @@ class Search:
         exact.offset = best.learner.offset.to(self.x)
         self.runs = [_Run(exact, best.number, best.history)]
         self.stage, self.seen = "settle", []
+
+    def _agreed(self) -> bool:
+        """Whether half of the starts that are allowed ended at the lowest objective, or two where few are."""
+        again = sum(value <= min(self.found) * (1 + AGREE) for value in self.found)
+        return again >= max(2, self.n_restarts // 2)
 
     def _settle(self) -> None:
         if self._round(self.settings.tol, self.settings.max_iter):

@@ -161,8 +161,16 @@ class Learner:
         )
         return float(found.objective.double().mean()), rows - found.codes @ self.dictionary
 
-    def replace(self, penalty: float, n_atoms: int, random: Random) -> bool:
+    def replace(self, penalty: float, n_atoms: int, random: Random, *, daring: float = 0.0) -> bool:
         """Exchange the `n_atoms` most dispensable atoms for residual directions; keep that if it pays.
+
+        Parameters
+        ----------
+        penalty : float
+        n_atoms : int
+        random : numpy.random.RandomState
+        daring : float
+            0 takes the most dispensable ones; above, chance has a say: noise of so much, in log utility.
 
         Returns
         -------
@@ -170,7 +178,10 @@ class Learner:
             Whether the objective fell. If not, everything is as it was.
         """
         before, was = self._snapshot(), self.judge(penalty)[0]
-        worst = torch.argsort(self._dispensable())[:n_atoms]
+        value = self._dispensable().clamp(min=torch.finfo(self.x.dtype).tiny).log()
+        if daring:
+            value = value + daring * torch.as_tensor(random.gumbel(size=len(value))).to(value)
+        worst = torch.argsort(value)[:n_atoms]
         self.dictionary = self.dictionary.clone()
         self.dictionary[worst] = 0
         residual = self.judge(penalty)[1]

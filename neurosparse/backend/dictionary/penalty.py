@@ -9,8 +9,14 @@ import torch
 
 from neurosparse.backend.devices import one_thread
 from neurosparse.backend.dictionary.learner import Learner
-from neurosparse.backend.dictionary.settings import OnStep, Settings, random_state_of, reference_penalty
-from neurosparse.backend.inference import held_out_entries
+from neurosparse.backend.dictionary.settings import (
+    OnStep,
+    Random,
+    Settings,
+    random_state_of,
+    reference_penalty,
+)
+from neurosparse.backend.inference import encode, held_out_entries
 from neurosparse.errors import InputError
 
 Tensor = torch.Tensor
@@ -75,25 +81,65 @@ def choose_penalty(
     test = quick[torch.as_tensor(order[n_train:][:n_validation]).to(x.device)]
     train = quick[torch.as_tensor(order[:n_train]).to(x.device)]
     reference = reference_penalty(x, n_atoms, offset=settings.offset)
-    start = random.standard_normal((n_atoms, x.shape[1]))
-    start = np.abs(start) if settings.atoms == "nonnegative" else start
-    learner, seed = Learner(train, torch.as_tensor(start).to(quick), settings), random.randint(2**31)
-    usual = (test - train.mean(0)).square().sum(1).mean()
-    errors: list[np.ndarray] = []
-    for level in LEVELS:
-        for _ in range(max(1, settings.steps // len(LEVELS))):
-            learner.skip(level * reference, random)
-        rows = test - learner.offset
-        error = held_out_entries(rows, learner.dictionary, level * reference, codes=settings.codes, random_state=seed)
-        errors.append((error / usual).cpu().numpy().astype(float))
-        if on_step is not None:
-            on_step({"stage": "penalty", "penalty": level * reference, "held_out_error": float(errors[-1].mean())})
-        means = [entry.mean() for entry in errors]
-        if len(means) > 3 and means[-1] > 1.05 * min(means):
-            break
+    errors = errors_along_levels(train, test, n_atoms, settings, reference, random, on_step=on_step)
     mean = np.array([entry.mean() for entry in errors])
     spread = np.array([entry.std() / np.sqrt(len(entry)) for entry in errors])
     best = int(mean.argmin())
     chosen = int(np.flatnonzero(mean <= mean[best] + spread[best])[0])
     penalties = reference * np.array(LEVELS[: len(mean)])
     return PenaltyPath(float(penalties[chosen]), penalties, mean, spread)
+
+
+def errors_along_levels(
+    train: Tensor,
+    test: Tensor,
+    n_atoms: int,
+    settings: Settings,
+    reference: float,
+    random: Random,
+    *,
+    other: Tensor | None = None,
+    on_step: OnStep | None = None,
+) -> list[np.ndarray]:
+    """Error of each test sample at each of `LEVELS` times `reference`, as a share of the training mean's error.
+
+    Parameters
+    ----------
+    train, test : (sample, unit) tensors
+    n_atoms : int
+    settings : Settings
+    reference : float
+    random : numpy.random.RandomState
+    other : (sample, unit) tensor, optional
+        The test samples measured again. With it the error is that of the whole reconstruction in these; without it,
+        of the test samples' own entries, each hidden in turn.
+    on_step : callable, optional
+
+    Returns
+    -------
+    list of (sample,) arrays
+        Ends where the error has clearly risen.
+    """
+    start = random.standard_normal((n_atoms, train.shape[1]))
+    start = np.abs(start) if settings.atoms == "nonnegative" else start
+    learner, seed = Learner(train, torch.as_tensor(start).to(train), settings), random.randint(2**31)
+    goal = test if other is None else other
+    usual = (goal - train.mean(0)).square().sum(1).mean()
+    errors: list[np.ndarray] = []
+    for level in LEVELS:
+        penalty = level * reference
+        for _ in range(max(1, settings.steps // len(LEVELS))):
+            learner.skip(penalty, random)
+        rows, atoms = test - learner.offset, learner.dictionary
+        if other is None:
+            error = held_out_entries(rows, atoms, penalty, codes=settings.codes, random_state=seed)
+        else:
+            codes = encode(rows, atoms, penalty, codes=settings.codes, tol=1e-3).codes
+            error = (other - learner.offset - codes @ atoms).square().sum(1)
+        errors.append((error / usual).cpu().numpy().astype(float))
+        if on_step is not None:
+            on_step({"stage": "penalty", "penalty": penalty, "held_out_error": float(errors[-1].mean())})
+        means = [entry.mean() for entry in errors]
+        if len(means) > 3 and means[-1] > 1.05 * min(means):
+            break
+    return errors

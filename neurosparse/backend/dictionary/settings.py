@@ -61,7 +61,7 @@ class Settings:
     steps: int = 200
     batch: int | None = None
     window: int | None = None
-    patience: int = 3
+    patience: int = 5
     trial: int = 16
     solver: Solver = "auto"
 
@@ -73,8 +73,8 @@ def batch_size(settings: Settings, n_samples: int, n_atoms: int) -> int:
 
 
 def memory(settings: Settings, n_samples: int, n_atoms: int) -> int:
-    """Samples the statistics remember: all, or twenty an atom where there are more."""
-    return min(n_samples, 20 * n_atoms if settings.window is None else settings.window)
+    """Samples the statistics remember: all, or twenty an atom where there are more, but never fewer than 5,000."""
+    return min(n_samples, max(5000, 20 * n_atoms) if settings.window is None else settings.window)
 
 
 def reference_penalty(x: Tensor, n_atoms: int, *, offset: bool = True) -> float:

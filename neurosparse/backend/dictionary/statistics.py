@@ -130,7 +130,8 @@ def regress(dictionary: Tensor, gram: Tensor, cross: Tensor, nonnegative: bool) 
     new = torch.cholesky_solve(cross + pull * dictionary, factor)
     new = new.clamp(min=0) if nonnegative else new
     norm = new.norm(dim=1, keepdim=True)
-    return torch.where(norm > 0, new / norm.clamp(min=torch.finfo(new.dtype).tiny), dictionary)
+    # The solver returns columns first; one layout, whichever way a dictionary came, gives one result to the last bit.
+    return torch.where(norm > 0, new / norm.clamp(min=torch.finfo(new.dtype).tiny), dictionary).contiguous()
 
 
 @njit(cache=True, fastmath=True)

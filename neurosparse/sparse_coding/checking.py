@@ -1,0 +1,99 @@
+"""What a dictionary learner may be asked for, and what its data cannot carry."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from neurosparse.errors import DataWarning, EvidenceWarning, InputError
+
+LOSSES = ("squared", "poisson", "sqrt")
+
+
+def check_settings(learner: Any, n_samples: int, *, stream: bool = False) -> None:
+    """Raise unless the parameters of a `DictionaryLearning` make sense for so many samples."""
+    if not isinstance(learner.n_atoms, int | np.integer) or learner.n_atoms < 1:
+        raise InputError(f"n_atoms must be a whole number of at least 1; got {learner.n_atoms!r}.")
+    for name, allowed in (
+        ("atoms", ("signed", "nonnegative")),
+        ("codes", ("nonnegative", "signed")),
+        ("loss", LOSSES),
+    ):
+        if getattr(learner, name) not in allowed:
+            raise InputError(f"{name} must be {' or '.join(map(repr, allowed))}; got {getattr(learner, name)!r}.")
+    if learner.loss == "poisson" and (learner.atoms, learner.codes) != ("nonnegative", "nonnegative"):
+        raise InputError(
+            "loss='poisson' needs atoms='nonnegative' and codes='nonnegative': a rate is not negative; got "
+            f"atoms={learner.atoms!r} and codes={learner.codes!r}."
+        )
+    if not (
+        learner.n_restarts == "auto" or (isinstance(learner.n_restarts, int | np.integer) and learner.n_restarts >= 1)
+    ):
+        raise InputError(f"n_restarts must be 'auto' or at least 1; got {learner.n_restarts!r}.")
+    if not isinstance(learner.n_nuisance, int | np.integer) or learner.n_nuisance < 0:
+        raise InputError(f"n_nuisance must be a whole number of at least 0; got {learner.n_nuisance!r}.")
+    if n_samples < 2:
+        raise InputError(f"a dictionary needs samples that differ: at least 2, got {n_samples} sample.")
+    if n_samples < learner.n_atoms and not stream:
+        raise InputError(
+            f"n_atoms = {learner.n_atoms} exceeds n_samples = {n_samples}: each sample could be its own atom. Use "
+            f"at most {max(1, n_samples // 30)} atoms (30 samples an atom), or more samples."
+        )
+
+
+def unit_scale(learner: Any, values: np.ndarray) -> np.ndarray:
+    """What each unit is multiplied by before the squared loss: the root of its weight, (unit,)."""
+    n_units = values.shape[1]
+    if learner.loss == "poisson" and (values < 0).any():
+        raise InputError(
+            f"loss='poisson' needs counts; X has {int((values < 0).sum())} negative entries. Use loss='squared'."
+        )
+    if learner.loss == "sqrt" and (values < 0).any():
+        raise InputError(f"loss='sqrt' needs counts; X has {int((values < 0).sum())} negative entries.")
+    if learner.weights is None:
+        if learner.loss != "poisson":
+            return np.ones(n_units)
+        mean = values.mean(0)
+        return np.asarray(1 / np.sqrt(np.maximum(mean, 0.05 * mean.mean())))
+    weights = np.asarray(learner.weights, dtype=float)
+    if weights.shape != (n_units,) or not (np.isfinite(weights).all() and (weights > 0).all()):
+        raise InputError(f"weights needs one number above 0 for each of {n_units} units; got shape {weights.shape}.")
+    return np.asarray(np.sqrt(weights))
+
+
+def warn_of_evidence(learner: Any, values: np.ndarray, names: np.ndarray, *, stacklevel: int) -> None:
+    """Name constant units, and say what these samples cannot carry."""
+    n_samples, n_units = values.shape
+    silent = np.flatnonzero(np.ptp(values, axis=0) == 0)
+    if len(silent):
+        shown = ", ".join(str(names[unit]) for unit in silent[:5]) + (", ..." if len(silent) > 5 else "")
+        verb = "is constant and tells" if len(silent) == 1 else "are constant and tell"
+        warnings.warn(
+            f"{len(silent)} of {n_units} units {verb} nothing: {shown}.", DataWarning, stacklevel=stacklevel + 1
+        )
+    atoms, n_atoms = np.asarray(learner.dictionary_), learner.n_atoms
+    events = n_samples * learner.usage_.sum() / n_atoms
+    single = int((np.abs(atoms).max(1) > 0.8).sum()) if n_units > 1 else 0
+    dense = int((learner.usage_ > 0.5).sum())
+    mean = learner.mean_ / (np.linalg.norm(learner.mean_) or 1.0)
+    like_mean = int((np.abs(atoms @ mean) > 0.9).sum()) if n_units > 1 else 0
+    found = [
+        (events < 30, f"{events:.0f} active samples an atom are fewer than 30"),
+        (n_atoms > n_units, f"{n_atoms} atoms exceed {n_units} units"),
+        (single > 0, f"{_atoms(single)} a single unit (> .8 of the norm)"),
+        (dense > 0, f"{_atoms(dense)} active in more than half of the samples"),
+        (like_mean > 0, f"{_atoms(like_mean)} the mean of the population (|cos| > .9)"),
+    ]
+    problems = [text for is_so, text in found if is_so]
+    if problems:
+        warnings.warn(
+            f"these data may not carry this dictionary: {'; '.join(problems)}. Run surrogate_test on them first.",
+            EvidenceWarning,
+            stacklevel=stacklevel + 1,
+        )
+
+
+def _atoms(n: int) -> str:
+    return "1 atom is" if n == 1 else f"{n} atoms are"
