@@ -28,6 +28,12 @@ _HOMES = {
     "sparse_encode": "sparse_coding",
     "surrogate_test": "sparse_coding",
     "interpretability_scores": "interpretability",
+    "ablation_scores": "interpretability",
+    "concept_scores": "interpretability",
+    "describe_feature": "interpretability",
+    "interpretability_controls": "interpretability",
+    "mixing_test": "interpretability",
+    "unit_half_scores": "interpretability",
     "compare": "comparison",
     "datasets": "catalog",
     "fetch": "catalog",
@@ -54,23 +60,29 @@ _ROOMS = (
 )
 __all__ = [
     "DictionaryLearning",
+    "ablation_scores",
     "activations",
     "additivity",
     "analogy",
     "compare",
     "compressed_sensing_bounds",
+    "concept_scores",
     "consistency",
     "datasets",
+    "describe_feature",
     "fetch",
+    "interpretability_controls",
     "interpretability_scores",
     "linear_identifiability",
     "load",
+    "mixing_test",
     "open_nwb",
     "phase_diagram",
     "representational_similarity",
     "sparse_encode",
     "superposition_reference",
     "surrogate_test",
+    "unit_half_scores",
     *_ROOMS,
 ]
 
@@ -87,7 +99,15 @@ if TYPE_CHECKING:
         representational_similarity,
         superposition_reference,
     )
-    from neurosparse.interpretability import interpretability_scores
+    from neurosparse.interpretability import (
+        ablation_scores,
+        concept_scores,
+        describe_feature,
+        interpretability_controls,
+        interpretability_scores,
+        mixing_test,
+        unit_half_scores,
+    )
     from neurosparse.networks import activations
     from neurosparse.recordings import open_nwb
     from neurosparse.sparse_coding import DictionaryLearning, sparse_encode, surrogate_test
