@@ -93,8 +93,6 @@ def _group(stored: Any) -> str:
     for kinds, group in _GROUPS:
         if isinstance(stored, kinds):
             return group
-    if type(stored).__name__ in ("Events", "LabeledEvents", "TtlTypes") and hasattr(stored, "timestamps"):
-        return "events"
     if isinstance(stored, pynwb.TimeSeries):
         return "series" if len(np.shape(sized(stored.data))) == 2 else "signals"
     return ""
@@ -127,11 +125,7 @@ class _Built:
             return presentations.as_unit(self.series(stored, path))
         if isinstance(stored, pynwb.misc.Units):
             return _units(stored, path)
-        if isinstance(stored, DynamicTable):
-            return read_table(stored, path, parameters=True)
-        return presentations.as_events(
-            stored.name, path, stored.timestamps, getattr(stored, "data", None), _labels(stored)
-        )
+        return read_table(stored, path, parameters=True)
 
     def series(self, stored: Any, path: str) -> Series:
         return read_series(stored, path)
@@ -187,11 +181,6 @@ def _shown(stored: pynwb.image.IndexSeries) -> Table | None:
     files = movie.external_file if isinstance(movie, pynwb.image.ImageSeries) else None
     n_images = len(files) if files is not None and len(files) else len(sized(movie.data))
     return presentations.templates(movie.name, n_images, None)
-
-
-def _labels(stored: Any) -> Sequence[str]:
-    labels = getattr(stored, "labels", None)
-    return () if labels is None else [_text(one) for one in labels[:]]
 
 
 def _text(value: Any) -> str:

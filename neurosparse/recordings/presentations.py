@@ -1,28 +1,14 @@
-"""Tables that a file keeps as something else: events, presentations of images, threshold crossings.
+"""Tables that a file keeps as something else: presentations of images, threshold crossings.
 
-Clocks and labels enter, `Table`s leave, so that aligning and counting know one thing alone.
+Clocks and positions enter, `Table`s leave, so that aligning and counting know one thing alone.
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from neurosparse.recordings.series import Series
 from neurosparse.recordings.tables import Column, Table
-
-
-def as_events(name: str, path: str, timestamps: Any, values: Any, labels: Sequence[str]) -> Table:
-    """Time stamps, with a number each that may stand for a label (ndx-events before 0.4), as a table of events."""
-    times = np.asarray(timestamps[:], dtype=np.float64)
-    columns = {"timestamp": Column("timestamp", times)}
-    if values is not None and len(values) == len(times):
-        numbers = np.asarray(values[:])
-        fits = bool(len(labels)) and numbers.dtype.kind in "iu" and numbers.max(initial=0) < len(labels)
-        columns["label"] = Column("label", np.asarray(labels, dtype=str)[numbers] if fits else numbers)
-    return Table(path, name, np.arange(len(times)), columns, parameters=True)
 
 
 def as_table(series: Series, shown: Table | None) -> Table:
