@@ -84,10 +84,12 @@ def _task(task: str, contenders: list[Contender], folder: Path, options: argpars
         z = scipy.sparse.load_npz(row["facts"]["codes"]).toarray()
         gap = np.concatenate(
             [
-                duality_gap(x[i : i + 500].astype(float), atoms.astype(float), z[i : i + 500], PENALTY)
+                duality_gap(x[: len(z)][i : i + 500].astype(float), atoms.astype(float), z[i : i + 500], PENALTY)
                 for i in range(0, len(z), 500)
             ]
         )
+        for run in (row, *row["runs"]):  # a path of this machine
+            del run["facts"]
         row |= {"gap_max": float(gap.max()), "n_rows": len(z), "n_active": float((z != 0).sum(1).mean())}
         for name, unit in (("rows_per_s", "seconds"), ("rows_per_cpu_s", "cpu_seconds")):
             row[name] = len(z) / statistics.median(run[unit] for run in row["runs"])
