@@ -111,14 +111,14 @@ def _text(world: World, recovery: xr.Dataset, result: xr.Dataset) -> str:
         f"{float(recovery['mean_cosine']):.3f}",
         f"  chance  {float(recovery['chance_above_90'].max()):.0%}, mean {float(recovery['chance'].max()):.3f} (random "
         "dictionaries of equal size)",
-        f"  {told['verdict'].item()}: stability {float(told['stability']):.2f}, Gaussians of equal covariance "
-        f"{float(told['stability_surrogate']):.2f}",
+        f"  {told['verdict'].item()}: stability {float(told['stability']):z.2f}, Gaussians of equal covariance "
+        f"{float(told['stability_surrogate']):z.2f}",
         "",
         "The network that sees the same images, built so that its layer 'superposed' is linear in the same latents and "
         "'scrambled' is not:",
-        f"  superposed predicts the recording at r {float(superposed['r']):.2f} (null "
-        f"{float(superposed['r_null']):.2f}; ceiling {float(told['ceiling']):.2f})",
-        f"  scrambled  predicts it at r {float(scrambled['r']):.2f} (null {float(scrambled['r_null']):.2f})",
+        f"  superposed predicts the recording at r {float(superposed['r']):z.2f} (null "
+        f"{float(superposed['r_null']):z.2f}; ceiling {float(told['ceiling']):z.2f})",
+        f"  scrambled  predicts it at r {float(scrambled['r']):z.2f} (null {float(scrambled['r_null']):z.2f})",
         "",
         "All that was measured:",
         *(f"  {line}" for line in findings(result)),

@@ -77,17 +77,17 @@ def _said_of_reliability(reference: str, row: xr.Dataset, result: xr.Dataset) ->
     if np.isnan(row["ceiling"]):
         return f"{reference}: {size}, no repeats, so no ceiling is known."
     return (
-        f"{reference}: {size}, {float(row['n_repeats']):g} repeats. Split-half r {float(row['split_half_r']):.2f}, "
-        f"reliability of the averages {float(row['reliability']):.2f}, so r can reach {float(row['ceiling']):.2f} "
+        f"{reference}: {size}, {float(row['n_repeats']):g} repeats. Split-half r {float(row['split_half_r']):z.2f}, "
+        f"reliability of the averages {float(row['reliability']):z.2f}, so r can reach {float(row['ceiling']):z.2f} "
         f"(medians over units). Held out by {result.attrs['split']}."
     )
 
 
 def _said_of_maps(name: str, row: xr.Dataset, reference: str) -> str:
     return (
-        f"{name} predicts {reference} at r {_with_interval(row, 'r')} (null {float(row['r_null']):.2f}, "
+        f"{name} predicts {reference} at r {_with_interval(row, 'r')} (null {float(row['r_null']):z.2f}, "
         f"p {float(row['p']):.3g}); {reference} predicts {name} at r {_with_interval(row, 'r_back')} "
-        f"(null {float(row['r_back_null']):.2f}, p {float(row['p_back']):.3g})."
+        f"(null {float(row['r_back_null']):z.2f}, p {float(row['p_back']):.3g})."
     )
 
 
@@ -109,12 +109,12 @@ def _said_of_families(result: xr.Dataset, reference: str) -> list[str]:
 def _said_of_features(name: str, row: xr.Dataset) -> str:
     return (
         f"{name}: a dictionary of {int(row['n_atoms'])} atoms on {int(row['n_units_matched'])} units is "
-        f"{row['verdict'].item()} (stability {float(row['stability']):.2f}, Gaussians of equal covariance "
-        f"{float(row['stability_surrogate']):.2f}; gain {float(row['gain']):.3f}, Gaussians "
+        f"{row['verdict'].item()} (stability {float(row['stability']):z.2f}, Gaussians of equal covariance "
+        f"{float(row['stability_surrogate']):z.2f}; gain {float(row['gain']):.3f}, Gaussians "
         f"{float(row['gain_surrogate']):.3f}). Interpretability score of units {_with_interval(row, 'units_mis')}, of "
         f"atoms {_with_interval(row, 'atoms_mis')} (chance .5)."
     )
 
 
 def _with_interval(row: xr.Dataset, name: str) -> str:
-    return f"{float(row[name]):.2f} [{float(row[f'{name}_low']):.2f}, {float(row[f'{name}_high']):.2f}]"
+    return f"{float(row[name]):z.2f} [{float(row[f'{name}_low']):z.2f}, {float(row[f'{name}_high']):z.2f}]"
