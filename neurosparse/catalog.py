@@ -171,18 +171,19 @@ def load(
 
 
 def _activity(recording: Recording, manifest: Manifest, choices: dict[str, Any]) -> xr.DataArray:
-    stated = {name: value for name, value in manifest.load.items() if name != "asset"} | choices
-    method = stated.pop("method", None)
+    stated = {name: value for name, value in manifest.load.items() if name not in ("asset", "method")}
+    method, named = choices.get("method", manifest.load.get("method")), dict[str, str]()
     if method is None:
         method, named = _found(recording, manifest)
-        stated = named | stated
+    if method != manifest.load.get("method", "spikes"):
+        stated = {}  # what a manifest says of spikes, such as their bins, says nothing of frames
+    stated = named | stated | {name: value for name, value in choices.items() if name != "method"}
     if method not in METHODS:
         raise InputError(f"method is {method!r}; expected {', '.join(map(repr, METHODS))}.")
     takes = signature(getattr(recording, method)).parameters
     unknown = sorted(set(choices) - set(takes) - {"method"})
     if unknown:
         raise InputError(f"recording.{method} does not take {unknown}; it takes {list(takes)}.")
-    # What the manifest states for another method than the one chosen here says nothing.
     request = {name: value for name, value in stated.items() if name in takes}
     if request.get("window") is not None:
         request["window"] = tuple(request["window"])  # TOML has lists

@@ -75,7 +75,9 @@ def own_row(x: xr.DataArray, asked: Question) -> Row:
         "n_atoms": n_atoms,
     }
     row |= _surrogate_row(responses, n_atoms, asked)
-    learner = DictionaryLearning(n_atoms, penalty=row["penalty"], random_state=asked.random_state).fit(responses)
+    # Two starts: how much a dictionary depends on its start is what the surrogate test has just measured.
+    learner = DictionaryLearning(n_atoms, penalty=row["penalty"], n_restarts=2, random_state=asked.random_state)
+    learner.fit(responses)
     row["active_atoms"] = float((learner.transform(responses) != 0).sum("atom").mean())
     halves = _half_averages(matched, responses, asked) if repeated else responses
     row |= _interpretability_row("units", halves, asked) | _interpretability_row(
