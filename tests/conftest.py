@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # one process a core: more threads would only wait for each other
+
 
 @pytest.fixture(scope="session")
 def data_file() -> Callable[[str], Path]:

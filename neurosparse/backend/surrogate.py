@@ -35,7 +35,7 @@ N_REFERENCE = 3
 # where noise is low, tell no better (a planted gain then lies fewer sd above the surrogates) at ten times the cost.
 PENALTY = 0.4
 # The same short schedule for the data and for each surrogate: what matters is that they are treated alike.
-SETTINGS = Settings(steps=24, patience=2, trial=6, tol=1e-4, max_iter=80)
+SETTINGS = Settings(steps=24, patience=1, trial=6, tol=3e-4, max_iter=80)
 
 
 class Evidence(NamedTuple):
