@@ -25,6 +25,7 @@ _HOMES = {
     "phase_diagram": "identifiability",
     "consistency": "identifiability",
     "DictionaryLearning": "sparse_coding",
+    "select_dictionary": "sparse_coding",
     "sparse_encode": "sparse_coding",
     "surrogate_test": "sparse_coding",
     "interpretability_scores": "interpretability",
@@ -79,6 +80,7 @@ __all__ = [
     "open_nwb",
     "phase_diagram",
     "representational_similarity",
+    "select_dictionary",
     "sparse_encode",
     "superposition_reference",
     "surrogate_test",
@@ -110,7 +112,7 @@ if TYPE_CHECKING:
     )
     from neurosparse.networks import activations
     from neurosparse.recordings import open_nwb
-    from neurosparse.sparse_coding import DictionaryLearning, sparse_encode, surrogate_test
+    from neurosparse.sparse_coding import DictionaryLearning, select_dictionary, sparse_encode, surrogate_test
 
 
 def __getattr__(name: str) -> Any:
