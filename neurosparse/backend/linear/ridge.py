@@ -11,7 +11,8 @@ from scipy.linalg import cho_factor, cho_solve
 
 from neurosparse.backend.linear.scoring import Array, correlations, fisher_mean
 
-Folds = Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]
+Fold = tuple[NDArray[np.int64], NDArray[np.int64]]
+Folds = Sequence[Fold]
 
 
 @dataclass(frozen=True)

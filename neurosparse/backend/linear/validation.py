@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosparse.backend.linear.ridge import (
+    Fold,
     Folds,
     RidgeFold,
     inner_correlations,
@@ -18,6 +19,7 @@ from neurosparse.backend.linear.ridge import (
     ridge_predict,
 )
 from neurosparse.backend.linear.scoring import Array, chunks, correlations, fisher_mean
+from neurosparse.backend.threads import side_by_side
 from neurosparse.errors import InputError
 
 PENALTIES = np.logspace(-5, 4, 10)  # in units of the mean eigenvalue of the training rows' kernel
@@ -111,18 +113,21 @@ def cross_validated_ridge(
     scaled = _standardised(y).astype(np.float32)
     mapped, baseline = np.full(y.shape, np.nan), np.full(y.shape, np.nan)
     fold_of = np.full(n, -1, dtype=np.int64)
-    penalty, inner_r, null_z = [], [], []
-    for index, ((train, test), inner) in enumerate(zip(folds, inner_folds, strict=True)):
+
+    def score(item: tuple[int, tuple[Fold, Folds]]) -> tuple[Array, Array, Array]:
+        index, ((train, test), inner) = item
         fold = ridge_fold(x, train, test, inner, penalties=penalties, nuisance=nuisance)
         choice = inner_errors(fold, y[train]).argmin(axis=0)
         mapped[test], baseline[test] = ridge_predict(fold, y[train], choice)
         fold_of[test] = index
-        penalty.append(penalties[choice])
-        inner_r.append(inner_correlations(fold, y[train], choice))
+        null: Array = np.empty((0, y.shape[1]))
         if rearrangements is not None:
-            null_z.append(_null_correlations(fold, scaled, train, test, rearrangements))
-    null_r = fisher_mean(np.stack(null_z)) if null_z else np.empty((0, y.shape[1]))
-    return RidgeScores(mapped, baseline, fold_of, np.stack(penalty), np.stack(inner_r), null_r)
+            null = _null_correlations(fold, scaled, train, test, rearrangements)
+        return penalties[choice], inner_correlations(fold, y[train], choice), null
+
+    found = side_by_side(score, enumerate(zip(folds, inner_folds, strict=True)))
+    penalty, inner_r, null_z = zip(*found, strict=True)
+    return RidgeScores(mapped, baseline, fold_of, np.stack(penalty), np.stack(inner_r), fisher_mean(np.stack(null_z)))
 
 
 def _standardised(y: Array) -> Array:
