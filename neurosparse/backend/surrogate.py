@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from neurosparse.backend import baselines, dictionary
+from neurosparse.backend.devices import one_thread
 from neurosparse.backend.dictionary import Learner, Random, Settings
 from neurosparse.backend.inference import encode
 from neurosparse.backend.matching import match
+from neurosparse.backend.threads import side_by_side
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -144,19 +146,22 @@ def surrogate_test(
 
     Notes
     -----
-    Two fits of half the samples a split for the data and for each surrogate, one start each.
+    Two fits of half the samples a split for the data and for each surrogate, one start each. Each has a seed of
+    its own, so that they run side by side.
     """
     random = _random(random_state)
     if penalty is None:
         penalty = PENALTY * dictionary.reference_penalty(_rows(x), n_atoms, offset=settings.offset)
-    observed, chance = _evidence(x, n_atoms, penalty, splits, settings, random)
-    draws = []
-    for number in range(n_surrogates + 1):
-        if number:
-            surrogate = gaussian_surrogate(x, random_state=random)
-            draws.append(_evidence(surrogate, n_atoms, penalty, splits, settings, random)[0])
-        if on_step is not None:
-            on_step(number)
+    seeds = random.randint(2**31, size=n_surrogates + 1)
+
+    def judge(number: int) -> tuple[Evidence, dict[str, float]]:
+        own = Random(seeds[number])
+        rows = gaussian_surrogate(x, random_state=own) if number else x
+        return _evidence(rows, n_atoms, penalty, splits, settings, own)
+
+    with one_thread():
+        (observed, chance), *found = side_by_side(judge, range(n_surrogates + 1), on_done=on_step)
+    draws = [evidence for evidence, _ in found]
     stability, gain, n_active = np.array(draws).T
     return SurrogateTest(
         penalty=penalty,
