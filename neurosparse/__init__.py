@@ -25,6 +25,7 @@ _HOMES = {
     "phase_diagram": "identifiability",
     "consistency": "identifiability",
     "DictionaryLearning": "sparse_coding",
+    "recoverability": "sparse_coding",
     "select_dictionary": "sparse_coding",
     "sparse_encode": "sparse_coding",
     "surrogate_test": "sparse_coding",
@@ -79,6 +80,7 @@ __all__ = [
     "mixing_test",
     "open_nwb",
     "phase_diagram",
+    "recoverability",
     "representational_similarity",
     "select_dictionary",
     "sparse_encode",
@@ -112,7 +114,13 @@ if TYPE_CHECKING:
     )
     from neurosparse.networks import activations
     from neurosparse.recordings import open_nwb
-    from neurosparse.sparse_coding import DictionaryLearning, select_dictionary, sparse_encode, surrogate_test
+    from neurosparse.sparse_coding import (
+        DictionaryLearning,
+        recoverability,
+        select_dictionary,
+        sparse_encode,
+        surrogate_test,
+    )
 
 
 def __getattr__(name: str) -> Any:

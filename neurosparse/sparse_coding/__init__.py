@@ -6,6 +6,7 @@ Populations, arrays or tensors enter; codes of the same kind, fitted estimators 
 
 from neurosparse.sparse_coding.coding import certify_codes, sparse_encode
 from neurosparse.sparse_coding.evidence import dictionary_recovery, surrogate_test
+from neurosparse.sparse_coding.foreseeing import recoverability
 from neurosparse.sparse_coding.learning import DictionaryLearning
 from neurosparse.sparse_coding.selecting import select_dictionary
 
@@ -13,6 +14,7 @@ __all__ = [
     "DictionaryLearning",
     "certify_codes",
     "dictionary_recovery",
+    "recoverability",
     "select_dictionary",
     "sparse_encode",
     "surrogate_test",
