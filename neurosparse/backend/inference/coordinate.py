@@ -81,7 +81,7 @@ def solve_by_coordinates(
     """
     n_samples, n_atoms = len(problem.x), len(problem.atoms)
     form = form_of(n_samples, n_atoms, problem.x.element_size(), problem.observed is not None)
-    block = int(np.clip(2**20 // max(n_atoms, 1), 64, 512))
+    block = max(64, min(512, 2**20 // max(n_atoms, 1)))
     gram = torch.empty((0, 0), dtype=problem.x.dtype)
     if form != "factored":
         gram = torch.cat(in_blocks(lambda i, j: problem.atoms[i:j] @ problem.atoms.T, n_atoms, 256, n_threads))

@@ -204,6 +204,7 @@ class _Start:
             return
         if not scipy.sparse.issparse(initial):
             self.initial = as_tensor(initial)
+        self.used = problem.atoms.square().sum(1) > 0
         expected = (len(problem.x), len(problem.atoms))
         if tuple(self.initial.shape) != expected:
             raise InputError(f"initial codes need shape {expected}; got {tuple(self.initial.shape)}.")
@@ -214,8 +215,7 @@ class _Start:
         block = self.initial[start:stop]
         if scipy.sparse.issparse(block):
             block = torch.from_numpy(block.toarray())
-        z = (block.to(self.problem.x) * self.problem.norms).contiguous()
-        z = torch.where(self.problem.atoms.square().sum(1) > 0, z, 0)
+        z = torch.where(self.used, block.to(self.problem.x) * self.problem.norms, 0).contiguous()
         return z.clamp_(min=0) if self.problem.nonnegative else z
 
 
@@ -320,11 +320,10 @@ def _joined(
 ) -> Encoding:
     """All blocks as one, with codes of the atoms as they came; those in `room` if they are there already."""
     shape = (len(problem.x), len(problem.atoms))
-    numbers = [
-        torch.cat([getattr(part, name) for part in parts]) if parts else problem.x.new_empty(0)
+    value, gap, iterations, kkt = (
+        _as_one([getattr(part, name) for part in parts], problem.x)
         for name in ("objective", "gap", "iterations", "kkt")
-    ]
-    value, gap, iterations, kkt = numbers
+    )
     converged = kkt <= 1e-4 if pursuit else gap <= tol
     if sparse:
         z: Any = _compressed(problem, parts, shape)
@@ -335,6 +334,12 @@ def _joined(
                 spread(part, rows)
         z = room.div_(problem.norms)
     return Encoding(z, value, gap, iterations, converged, kkt, "", None)
+
+
+def _as_one(pieces: list[Tensor], like: Tensor) -> Tensor:
+    if len(pieces) == 1:
+        return pieces[0]
+    return torch.cat(pieces) if pieces else like.new_empty(0)
 
 
 def _compressed(problem: Problem, parts: list[Found], shape: tuple[int, int]) -> scipy.sparse.csr_array:
@@ -355,6 +360,8 @@ def _compressed(problem: Problem, parts: list[Found], shape: tuple[int, int]) ->
 
 def _of_kind(found: Encoding, x: Any, dtype: torch.dtype) -> Encoding:
     """In the precision of the samples, and numpy where they were numpy."""
+    if isinstance(x, torch.Tensor) and found.objective.dtype == dtype and not scipy.sparse.issparse(found.codes):
+        return found
 
     def back(values: Any) -> Any:
         if isinstance(values, scipy.sparse.sparray):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -56,10 +57,10 @@ def pose(x: Tensor, dictionary: Tensor, penalty: Any, codes: str, weights: Any =
     observed = None if mask is None else _observed(mask, x)
     if observed is not None:
         x = torch.where(observed > 0, x, 0)
-    if not bool(x.isfinite().all()) or not bool(dictionary.isfinite().all()):
+    if not _finite(x) or not _finite(dictionary):
         raise InputError("x and dictionary need finite numbers; got NaN or infinity. Mark missing entries with mask.")
     norms = dictionary.norm(dim=1)
-    norms = torch.where(norms > 0, norms, 1)
+    norms += norms == 0
     penalties = checked_penalty(penalty, x, dictionary, codes, weights)
     return Problem(x, dictionary / norms[:, None], norms, penalties / norms, codes == "nonnegative", observed)
 
@@ -80,6 +81,8 @@ def checked_penalty(penalty: Any, x: Tensor, dictionary: Tensor, codes: str, wei
     """One penalty an atom, ``penalty * weights``, having checked that the pieces fit."""
     check_shapes(x, dictionary, codes)
     n_atoms = len(dictionary)
+    if weights is None and isinstance(penalty, float) and 0 < penalty < math.inf:
+        return x.new_full((n_atoms,), penalty)
     found = x.new_ones(n_atoms)
     for name, values in (("penalty", penalty), ("weights", weights)):
         if values is None:
@@ -105,6 +108,11 @@ def check_shapes(x: Tensor, dictionary: Tensor, codes: str) -> None:
         )
     if codes not in ("nonnegative", "signed"):
         raise InputError(f"codes must be 'nonnegative' or 'signed'; got {codes!r}.")
+
+
+def _finite(values: Tensor) -> bool:
+    """Whether all are finite: a sum that is says so at once, one that is not may have overflowed."""
+    return math.isfinite(float(values.sum())) or bool(values.isfinite().all())
 
 
 def _observed(mask: Any, x: Tensor) -> Tensor:
