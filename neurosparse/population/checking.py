@@ -168,7 +168,7 @@ def _check_values(x: xr.DataArray, name: str) -> None:
         raise InputError(f"{name} has values of dtype {x.dtype}; expected numbers. Convert with x.astype(float).")
     if x.dtype.kind != "f" or hasattr(x.data, "dask"):
         return
-    if any(np.isinf(part).any() for part in _parts(x.values)):
+    if any(map(_any_infinite, _parts(x.values))):
         infinite = np.isinf(x.values)
         where = label_at(x, np.unravel_index(int(infinite.argmax()), x.shape))
         raise InputError(
@@ -181,6 +181,13 @@ def _parts(values: np.ndarray) -> Iterator[np.ndarray]:
     """Runs of the first axis of about a megabyte, so that a check of them stays in the cache and makes no copy."""
     step = max(2**18 // max(int(np.prod(values.shape[1:])), 1), 1)
     return (values[first : first + step] for first in range(0, len(values), step))
+
+
+def _any_infinite(part: np.ndarray) -> bool:
+    # The sum of squares is finite only where every value is, and costs half of what a mask does.
+    if part.flags.c_contiguous and np.isfinite(np.vdot(part, part)):
+        return False
+    return bool(np.isinf(part).any())
 
 
 def label_at(x: xr.DataArray, place: Sequence[Any]) -> str:

@@ -20,6 +20,7 @@ from typing import Any
 
 FOLDER = Path(__file__).resolve().parent
 RESULTS = FOLDER / "results"
+TIMES = ("seconds", "cpu_seconds", "user_seconds", "first_seconds")
 PACKAGES = ("neurosparse", "numpy", "numba", "scipy", "xarray", "h5py", "pynwb", "torch", "scikit-learn")
 
 
@@ -128,8 +129,8 @@ def alternate(
 ) -> list[dict[str, Any]]:
     """Runs in turn, so that a busy machine slows all alike; one row a contender, the first is the one compared.
 
-    ``ratio`` is the contender's median seconds over the first's, ``cpu_ratio`` the same of CPU seconds and
-    ``user_ratio`` of those spent outside the kernel: on a virtual machine, what a fresh page costs varies tenfold.
+    ``ratio`` is the contender's median seconds over the first's, ``cpu_ratio`` the same of CPU seconds, ``user_ratio``
+    of those spent outside the kernel, ``first_ratio`` of the first calls, in new memory: see `child`.
     """
     skipped = {one.name: one.missing() for one in contenders}
     able = [one for one in contenders if not skipped[one.name]]
@@ -140,15 +141,16 @@ def alternate(
             samples[one.name].append(measure(one, task, arguments, limit_s=limit_s))
     rows = [_row(task, one, samples[one.name]) for one in able]
     for row in rows:
-        for ratio, name in (("ratio", "seconds"), ("cpu_ratio", "cpu_seconds"), ("user_ratio", "user_seconds")):
-            row[ratio] = row[name] / rows[0][name] if rows[0][name] else float("nan")
+        for name in TIMES:
+            ratio = row[name] / rows[0][name] if rows[0][name] else float("nan")
+            row[name.replace("seconds", "ratio")] = ratio
     gone = [{"task": task, "contender": name, "skipped": reason} for name, reason in skipped.items() if reason]
     return [*rows, *gone]
 
 
 def _row(task: str, one: Contender, runs: list[dict[str, Any]]) -> dict[str, Any]:
     row: dict[str, Any] = {"task": task, "contender": one.name}
-    for name in ("seconds", "cpu_seconds", "user_seconds", "peak_mb"):
+    for name in (*TIMES, "peak_mb"):
         row[name] = statistics.median(run[name] for run in runs)
     return row | {"runs": runs, "facts": runs[-1]["facts"]}
 

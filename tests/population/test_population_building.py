@@ -218,3 +218,15 @@ def test_the_room_loads_no_torch_pynwb_or_figures():
     code = f"import sys, neurosparse.population; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_only_infinities_are_refused_not_missing_or_huge_values(dtype):
+    values = np.ones((4, 3), dtype)
+    values[1, 1], values[2, 2] = np.finfo(dtype).max, np.nan
+    population.from_arrays(values, dims=("trial", "unit"))
+    for infinity in (np.inf, -np.inf):
+        values[3, 0] = infinity
+        for stored in (values, np.asfortranarray(values)):
+            with pytest.raises(InputError, match="1 infinite values, first at trial=3, unit=0"):
+                population.from_arrays(stored, dims=("trial", "unit"))
