@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,18 +12,42 @@ import xarray as xr
 
 from neurosparse import demo, population
 from neurosparse.cli import main
-from neurosparse.simulation import sparse_world
+from neurosparse.networks import activations
+from neurosparse.simulation import sparse_world, world_network
 
 
 def test_the_truth_is_measured_as_the_responses_are(monkeypatch: pytest.MonkeyPatch) -> None:
     world = sparse_world(n_stimuli=60, n_units=6, n_atoms=12, random_state=1)
     trials = world.counts()
     asked: list[np.ndarray] = []
+    learnt = SimpleNamespace(fit=lambda responses: SimpleNamespace(dictionary_=responses[:12]))
+    monkeypatch.setattr(demo, "DictionaryLearning", lambda n_atoms, *, random_state: learnt)
     monkeypatch.setattr(demo, "dictionary_recovery", lambda found, truth, *, x: asked.append(truth))
     demo.recover_dictionary(world, trials)
     sd = population.scale_by_noise(trials)["noise_sd"].values
     assert sd.max() > 1.2 * sd.min()
     np.testing.assert_allclose(asked[0], world.dictionary.values / sd)
+
+
+def test_the_analysis_gets_what_the_file_of_the_asked_world_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, asked = partial(sparse_world, n_units=6, n_atoms=12), {}
+    monkeypatch.setattr(demo, "_N_STIMULI", 40)
+    monkeypatch.setattr(demo, "sparse_world", made)
+    monkeypatch.setattr(demo, "recover_dictionary", lambda world, trials, *, random_state: random_state)
+    monkeypatch.setattr(demo, "compare", lambda *rest, **named: asked.update(named, populations=rest[0]))
+    monkeypatch.setattr(demo, "_text", lambda world, recovery, result: f"seed {recovery}")
+    assert demo.run_demo(random_state=3) == "seed 3"
+
+    world = made(n_stimuli=40, random_state=3)
+    trials, layer = asked["populations"]["recording"], asked["populations"]["superposed"]
+    np.testing.assert_array_equal(trials.values, world.counts().values)
+    np.testing.assert_array_equal(trials["stimulus"].values, world.counts()["stimulus"].values)
+    module, _ = world_network(world, random_state=3)
+    seen = activations(module, asked["stimuli"], ["superposed"], preprocess=module.preprocess, progress=False)
+    xr.testing.assert_allclose(layer, seen["superposed"])
+    assert asked["random_state"] == 3
 
 
 def test_the_command_passes_seed_and_folder_on(
