@@ -153,6 +153,17 @@ def test_near_duplicate_images_share_a_label() -> None:
     assert len(np.unique(labels)) == 4
 
 
+@pytest.mark.parametrize(("r", "together"), [(0.92, True), (0.88, False)])
+def test_near_duplicates_correlate_above_nine_tenths(r: float, together: bool) -> None:
+    drawn = np.random.default_rng(0).standard_normal((192, 2))
+    one, other = np.linalg.qr(drawn - drawn.mean(0))[0].T
+    images = np.stack([one, r * one + np.sqrt(1 - r**2) * other]).reshape(2, 8, 8, 3)
+    labels = near_duplicate_stimuli(
+        xr.DataArray(images, {"stimulus": [0, 1]}, ("stimulus", "row", "column", "channel"))
+    )
+    assert (len(np.unique(labels)) == 1) is together
+
+
 def test_asking_wrongly_says_what_to_do() -> None:
     known = worlds(3)
     recording, relative = known["recording"], known["relative"]
