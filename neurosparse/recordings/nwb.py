@@ -247,7 +247,9 @@ class Recording:
         reduce : {"sum", "mean", "rate"}, optional
             One number a trial: spikes in the window, mean spikes a bin, or spikes a second.
         units : str or sequence, optional
-            A query on the unit coords, or ids as in the file.
+            A query on the unit coords, or ids as in the file; or a preset: "good", what the columns quality, KSLabel,
+            is_sua or is_good call so, the first that is there; "allen", ``amplitude_cutoff <= 0.1 and presence_ratio
+            >= 0.95 and isi_violations <= 0.5``.
         stimulus : str or sequence of str, optional
             Column of the interval table that names what was shown. Several make a label a combination
             (``orientation=90, contrast=0.8``), "blank" where none has a value. Unless given, the first column called

@@ -31,6 +31,10 @@ _IDLE = re.compile(
 )
 
 
+# What hdmf says of row ids that are no whole numbers.
+_TEXT_IDS = "ElementIdentifiers must contain integers"
+
+
 @dataclass(frozen=True)
 class Opened:
     """A file that is open.
@@ -223,29 +227,36 @@ def _nothing() -> None:
 
 
 def _of_raw(source: Source, version: str, reason: _Unbuildable) -> Opened:
-    """A file that pynwb cannot build, read by h5py alone where an extension is to blame.
+    """A file that pynwb cannot build, read by h5py alone where an extension or ids that are text are to blame.
 
     Raises
     ------
     DependencyError
         If nothing in it can be read without the extension.
     FileError
-        If no extension is to blame.
+        If neither is to blame.
     """
     file = _open_hdf5(source)
     try:
         missing = _missing_extensions(file, str(reason))
-        parts = raw.parts(file) if missing else []
+        named = not missing and _TEXT_IDS in str(reason)
+        parts = raw.parts(file) if missing or named else []
         identity = raw.identity(file)
     except Exception as error:
         file.close()
         raise _damaged(source, reason) from error
+    if named:
+        said = f"pynwb cannot build {source.name}: row ids of a table are text. It is read by h5py alone."
+        report, contents = LoadReport(warned=[said]), Contents(source.name, parts)
+        told = Opened(source, version, None, contents, identity, report, [said], file.close)
+        return _told(told, "h5py")
     if not missing:
         file.close()
         raise _damaged(source, reason) from reason.__cause__
     install = f"Install {'it' if len(missing) == 1 else 'them'} with: pip install {' '.join(missing)}"
     extensions = f"NWB extension{'' if len(missing) == 1 else 's'} {', '.join(missing)}"
-    uses = f"uses the {extensions}, which is not installed or cannot be loaded"
+    are = "is" if len(missing) == 1 else "are"
+    uses = f"uses the {extensions}, which {are} not installed or cannot be loaded"
     if not parts:
         file.close()
         raise DependencyError(f"{source.where} {uses}, and nothing can be read without it. {install}") from reason

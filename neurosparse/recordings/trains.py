@@ -14,6 +14,7 @@ import numpy as np
 from neurosparse.errors import FileError, InputError, MissingError
 from neurosparse.recordings.counting import flaws
 from neurosparse.recordings.load_report import LoadReport, some
+from neurosparse.recordings.presets import as_query
 from neurosparse.recordings.tables import Column, Table, name_coords
 from neurosparse.recordings.units import AREA_COLUMNS, match_ids, unit_areas, unit_labels
 
@@ -56,7 +57,8 @@ def choose_units(table: Table, units: str | Sequence[Any] | None, report: LoadRe
     ----------
     table : Table
     units : str, sequence of ids or None
-        A query on the unit coords (``"area == 'V4' and quality == 'good'"``), or ids as the file has them.
+        A query on the unit coords (``"area == 'V4' and quality == 'good'"``), a name of `presets.PRESETS`, or ids as
+        the file has them.
     report : LoadReport
 
     Returns
@@ -72,6 +74,7 @@ def choose_units(table: Table, units: str | Sequence[Any] | None, report: LoadRe
     report.choose(units_table=table.path, area_source=source or "not stated")
     coords = {"unit": unit_labels(table.ids, table.path, report), "unit_id": table.ids, "area": areas}
     coords |= name_coords(columns, table.name, report)
+    units = as_query(units, coords, table.path, report)
     rows = match_ids(coords, units, table.path)
     if units is not None:
         report.choose(units=units if isinstance(units, str) else list(units), n_units=[len(rows), table.n_rows])

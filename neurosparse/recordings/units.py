@@ -105,8 +105,8 @@ def _from_electrodes(table: Table, name: str, report: LoadReport) -> np.ndarray 
 
 def positions(ids: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """Where each of `wanted` stands among `ids`; -1 where it does not."""
-    place = {int(one): row for row, one in enumerate(ids)}
-    return np.array([place.get(int(one), -1) for one in wanted], dtype=np.int64)
+    place = {one: row for row, one in enumerate(ids.tolist())}
+    return np.array([place.get(one, -1) for one in wanted.tolist()], dtype=np.int64)
 
 
 def match_ids(coords: Mapping[str, np.ndarray], units: str | Sequence[Any] | None, path: str) -> np.ndarray:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import h5py
 import numpy as np
 import pynwb
 import pytest
-from nwb_parts import series, trials, units
+from nwb_parts import replace, series, trials, units
 
 from neurosparse import open_nwb, population
-from neurosparse.errors import InputError, MissingError
+from neurosparse.errors import DataWarning, InputError, MissingError
+from neurosparse.recordings import LoadReport
+from neurosparse.recordings.presets import as_query
 
 COUNTS = {"align": "trials", "reduce": "sum"}
 
@@ -85,6 +88,19 @@ def test_row_02_of_several_units_tables_the_one_with_spikes_is_taken_and_others_
             recording.spikes(**COUNTS)
 
 
+def test_row_02_a_table_of_metadata_is_no_candidate(write_nwb):
+    """As files that keep the sorted units in a module, and in /units no more than their clusters' numbers."""
+
+    def clusters(nwbfile: pynwb.NWBFile) -> None:
+        nwbfile.add_unit_column("cluster_id", "c")
+        nwbfile.add_unit(cluster_id=3)
+
+    with open_nwb(write_nwb(clusters, table_of("sorted", [[0.1], [0.2, 0.3]]), trials([0.0]))) as recording:
+        np.testing.assert_array_equal(recording.spikes(**COUNTS), [[1, 2]])
+        with pytest.raises(MissingError, match="'units' has 1 rows but no spike_times; its columns are cluster_id"):
+            recording.spikes(**COUNTS, table="units")
+
+
 def test_row_09_columns_that_are_not_asked_for_are_not_read(write_nwb):
     """Waveforms whose bytes are damaged fail as soon as anything reads them."""
 
@@ -128,6 +144,59 @@ def test_row_10_every_scalar_column_is_a_coord_verbatim_and_can_be_asked_for(wri
             recording.spikes(**COUNTS, units="isi_violations < 0.5")
 
 
+def chosen_by(path: Any, preset: str) -> tuple[list[int], dict[str, Any]]:
+    with open_nwb(path) as recording:
+        x = recording.spikes(**COUNTS, units=preset)
+    return x["unit_id"].values.tolist(), population.provenance(x)["chosen"]
+
+
+def test_row_10_good_units_by_whatever_column_calls_them_so(write_nwb):
+    columns = {"is_sua": [True, True, False], "KSLabel": ["mua", "good", "good"], "quality": ["good", "noise", "good"]}
+    path = write_nwb(units([[0.1], [0.2], [0.3]], ids=[4, 5, 6], **columns), trials([0.0]))
+    found, chosen = chosen_by(path, "good")
+    assert found == [4, 6]
+    assert (chosen["units_preset"], chosen["units"], chosen["n_units"]) == ("good", "quality == 'good'", [2, 3])
+
+
+@pytest.mark.parametrize(
+    ("columns", "query"),
+    [
+        ("is_good is_sua KSLabel quality", "quality == 'good'"),
+        ("is_good is_sua KSLabel", "KSLabel == 'good'"),
+        ("is_good is_sua", "is_sua == True"),
+        ("depth is_good", "is_good == True"),
+        ("good quality", "good"),
+    ],
+)
+def test_row_10_a_curators_word_goes_before_the_sorters_and_a_column_before_a_preset(columns, query):
+    assert as_query("good", columns.split(), "units", LoadReport()) == query
+
+
+@pytest.mark.parametrize("ratio", ["isi_violations", "isi_violations_ratio"])
+def test_row_10_the_bounds_of_allensdk(write_nwb, ratio):
+    """Each unit but the first fails by one measure alone, or has none."""
+    columns = {
+        "amplitude_cutoff": [0.1, 0.11, 0.0, 0.0, np.nan],
+        "presence_ratio": [0.95, 1.0, 0.94, 1.0, 1.0],
+        ratio: [0.5, 0.0, 0.0, 0.51, 0.0],
+    }
+    path = write_nwb(units([[0.1]] * 5, **columns), trials([0.0]))
+    found, chosen = chosen_by(path, "allen")
+    assert found == [0]
+    assert chosen["units"] == f"amplitude_cutoff <= 0.1 and presence_ratio >= 0.95 and {ratio} <= 0.5"
+    assert chosen["n_units"] == [1, 5]
+
+
+def test_row_10_a_preset_without_its_columns_says_which_there_are(write_nwb):
+    path = write_nwb(units([[0.1]], amplitude_cutoff=[0.0], presence_ratio=[1.0], isi_violation=[0.0]), trials([0.0]))
+    with pytest.raises(
+        MissingError, match="units='allen' needs a column isi_violations or isi_violations_ratio; .* isi_violation"
+    ):
+        chosen_by(path, "allen")
+    with pytest.raises(MissingError, match="units='good' needs a column quality or KSLabel or is_sua or is_good; 'un"):
+        chosen_by(path, "good")
+
+
 def test_row_11_peak_channels_are_ids_of_electrodes_not_rows(write_nwb):
     path = write_nwb(
         electrodes("V1", "CA1", "TH", ids=[850, 900, 2]), units([[0.1], [0.2], [0.3]], peak_channel_id=[900, 2, 850])
@@ -159,6 +228,30 @@ def test_row_12_ids_that_repeat_or_are_text_get_labels_that_are_unique(write_nwb
     y.attrs["session"] = "b"
     both = population.concat([x, y])
     assert both["unit"].values.tolist() == ["a:7", "a:7-2", "a:8", "b:7", "b:7-2", "b:8"]
+
+
+@pytest.mark.parametrize(
+    ("ids", "labels"),
+    [
+        (["a1", "b2", "a1"], ["a1", "b2", "a1-2"]),
+        (["7", "7-2", "7"], ["0:7", "1:7-2", "2:7-2"]),
+        (["x", "y", "z"], ["x", "y", "z"]),
+    ],
+    ids=["repeats", "an id like a label of ours", "unique"],
+)
+def test_row_12_ids_of_text(write_nwb, ids, labels):
+    """pynwb writes and reads whole numbers alone; where others have put names, h5py reads the file."""
+    path = write_nwb(units([[0.1], [0.2, 0.3], [0.4]]), trials([0.0]))
+    replace(path, "units/id", ids)
+    with pytest.warns(DataWarning, match="pynwb cannot build session.nwb: row ids of a table are text. .* h5py alone"):
+        recording = open_nwb(path)
+    with recording, warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", DataWarning)
+        x = recording.spikes(**COUNTS)
+        assert recording.spikes(**COUNTS, units=[ids[1]])["unit"].values.tolist() == [labels[1]]
+    assert x["unit"].values.tolist() == labels
+    assert x["unit_id"].values.tolist() == ids
+    assert any("repeats" in str(one.message) for one in said) == (len(set(ids)) < len(ids))
 
 
 def test_row_13_held_out_units_are_a_coord_and_files_of_other_units_are_not_joined_in_silence(write_nwb):
