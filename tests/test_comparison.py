@@ -209,6 +209,7 @@ def test_dimension_counts_directions_about_the_mean() -> None:
     circle = np.stack([np.cos(np.arange(12) * np.pi / 6), np.sin(np.arange(12) * np.pi / 6), np.zeros(12)], 1)
     assert rows._participation_ratio(circle) == pytest.approx(2)
     assert rows._participation_ratio(circle + 100) == pytest.approx(2)
+    assert rows._participation_ratio(circle * [1, 2, 1]) == pytest.approx((1 + 4) ** 2 / (1**2 + 4**2))
     assert rows._participation_ratio(circle * [1, 0, 0] + 5) == pytest.approx(1)
     assert np.isnan(rows._participation_ratio(np.ones((5, 2))))
 
