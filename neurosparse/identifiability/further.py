@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from neurosparse.backend.linear import (
-    PENALTIES,
-    cross_validated_ridge,
+    RidgeScores,
     held_out_scores,
     map_singular_values,
     matched_correlations,
@@ -17,7 +16,15 @@ from neurosparse.backend.linear import (
 )
 from neurosparse.backend.representational import metric_named
 from neurosparse.backend.resampling import bootstrap_weights
-from neurosparse.identifiability.linearity import PLANTED_HALF, PLANTED_SHARE, Evidence, as_variables, bounds
+from neurosparse.identifiability.linearity import (
+    N_PLANTED,
+    NORMAL,
+    PLANTED_SHARE,
+    Bounds,
+    Evidence,
+    as_variables,
+    bounds,
+)
 from neurosparse.identifiability.pairing import Pair
 from neurosparse.identifiability.results import HeldOut
 from neurosparse.identifiability.splits import Split
@@ -79,7 +86,14 @@ def _pooled(part: HeldOut, split: Split) -> float:
 
 
 def linearity(
-    both: Pair, split: Split, parts: Sequence[HeldOut], pooled_p: Sequence[float], *, n_bootstraps: int, seed: int
+    both: Pair,
+    split: Split,
+    parts: Sequence[HeldOut],
+    pooled_p: Sequence[float],
+    *,
+    n_bootstraps: int,
+    network: bool,
+    seed: int,
 ) -> dict[str, list[Any]]:
     """One entry a direction: the nonlinear ceiling, the gap, its power, and the verdict with reasons."""
     weights = None
@@ -87,37 +101,61 @@ def linearity(
         weights = bootstrap_weights(split.groups, min(n_bootstraps, N_BOOTSTRAPS), random_state=seed)
     found: dict[str, list[Any]] = {}
     for part, p in zip(parts, pooled_p, strict=True):
-        for name, value in as_variables(_evidence(both, split, part, p, weights, seed)).items():
+        for name, value in as_variables(_evidence(both, split, part, p, weights, network, seed)).items():
             found.setdefault(name, []).append(value)
     return found
 
 
-def _evidence(both: Pair, split: Split, part: HeldOut, p: float, weights: Any, seed: int) -> Evidence:
-    from neurosparse.backend.nonlinear import nonlinear_ceiling, plant_quadratics  # scikit-learn's networks load slowly
+def _evidence(both: Pair, split: Split, part: HeldOut, p: float, weights: Any, network: bool, seed: int) -> Evidence:
+    from neurosparse.backend.nonlinear import nonlinear_ceiling  # scikit-learn's networks load slowly
 
     source = both.x.values if part.direction == "x->y" else both.y.values
     varies = np.ptp(part.observed, axis=0) > 0
     observed, mapped, baseline = (one[:, varies] for one in (part.observed, part.mapped, part.baseline))
-    fold, n, rng = _fold_of(split, len(source)), observed.shape[1], np.random.default_rng(seed)
-    planted = np.hstack([plant_quadratics(source, observed, share, rng) for share in (PLANTED_SHARE, PLANTED_HALF)])
-    targets = np.hstack([observed, planted])
-    linear = cross_validated_ridge(
-        source, targets, split.folds, split.inner, penalties=PENALTIES, nuisance=split.nuisance
+    fold = _fold_of(split, len(source))
+    held = fold >= 0
+    linear = RidgeScores(
+        mapped, baseline, fold, part.penalty[:, varies], part.inner_r[:, varies], part.null_r[:, varies]
     )
     bent = nonlinear_ceiling(
-        source, targets, split.folds, split.inner, linear, nuisance=split.nuisance, random_state=seed % 2**31
-    )
-    # Targets whose choice fell on the linear map keep the very predictions that are scored, penalties given or not
-    same = bent.choice[:, :n][np.maximum(fold, 0)] == 0
-    nonlinear = np.where(same, mapped, bent.mapped[:, :n])
-    straight, curved = (
-        held_out_scores(one[:, n:], linear.baseline[:, n:], planted, fold)[1] for one in (linear.mapped, bent.mapped)
+        source,
+        observed,
+        split.folds,
+        split.inner,
+        linear,
+        nuisance=split.nuisance,
+        network=network,
+        random_state=seed % 2**31,
     )
     ceiling = part.ceiling[varies] ** 2
     return Evidence(
-        *bounds(mapped, nonlinear, baseline, observed, fold, weights),
+        *bounds(
+            mapped[held],
+            bent.mapped[held],
+            baseline[held],
+            observed[held],
+            None if weights is None else weights[:, held],
+        ),
+        **_shares(source, observed, split, seed),
         ceiling=float(np.nanmean(ceiling)) if np.isfinite(ceiling).any() else np.nan,
-        planted_gap=float(np.nanmean((curved - straight)[:n])),
-        planted_R2=float(np.nanmean(curved[n:])),
         p=p,
     )
+
+
+def _shares(source: Any, observed: Any, split: Split, seed: int) -> dict[str, Any]:
+    """Polynomial shares of the targets, and whether a planted one is found."""
+    from neurosparse.backend.nonlinear import nonlinear_shares, plant_quadratics
+
+    rng = np.random.default_rng(seed)
+    planted = [plant_quadratics(source, observed, PLANTED_SHARE, rng) for _ in range(N_PLANTED)]
+    shares = nonlinear_shares(source, [observed, *planted], split.groups, (2, 3), nuisance=split.nuisance)
+    quadratic, cubic = (
+        Bounds(one.value, one.value - NORMAL * one.error, one.value + NORMAL * one.error) for one, *_ in shares.values()
+    )
+    found = shares[2][1:]
+    return {
+        "quadratic": quadratic,
+        "cubic": cubic,
+        "planted_share": float(np.mean([one.value for one in found])),
+        "detectable_share": NORMAL * float(np.sqrt(np.mean([one.null_error**2 for one in found]))),
+    }

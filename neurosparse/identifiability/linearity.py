@@ -12,18 +12,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosparse.backend.linear import held_out_scores
 from neurosparse.backend.resampling import percentile_interval
 
 Array = NDArray[np.floating]
-Ints = NDArray[np.int64]
 
 LINEAR_SHARE = 0.9  # of the ceiling that the lower bound of R2 must reach
-GAP_LIMIT = 0.05  # of R2 by which a nonlinear map may be ahead
+GAP_LIMIT = 0.05  # of the variance by which a nonlinear map may be ahead, or that may be a polynomial and not linear
 PLANTED_SHARE = 0.1  # of the variance that the planted quadratic makes up
 UNRELATED_LIMIT = 0.1  # of R2 that the upper bounds of both maps must stay under
-PLANTED_HALF = 0.5  # a quadratic worth this must be seen above that limit before codes are called unrelated
-LEVEL = 0.05
+POLYNOMIAL_LIMIT = 0.5  # of the variance that no quadratic may reach before codes are called unrelated
+LEVEL = 0.01  # at .05 unrelated codes would be called related five times as often as the 1 % allowed
+NORMAL = 1.959964  # half-width of a 95 % interval in standard errors
+N_PLANTED = 5
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,14 @@ class Evidence:
     ----------
     linear, nonlinear, gap : Bounds
         Mean held-out R2 over targets of either map, and of their difference.
+    quadratic, cubic : Bounds
+        Estimated shares of the targets' variance that are forms of that order in x and not linear.
     ceiling : float
         Mean over targets of what noise allows of R2; NaN where unknown.
-    planted_gap : float
-        Gap found for targets of which a quadratic was made to be `PLANTED_SHARE`.
-    planted_R2 : float
-        Nonlinear R2 found for targets of which a quadratic was made to be `PLANTED_HALF`.
+    planted_share : float
+        Share estimated for targets of which a quadratic was made to be `PLANTED_SHARE`.
+    detectable_share : float
+        The least share that is told from none among them.
     p : float
         Of the linear map; NaN where no null is calibrated.
     """
@@ -56,26 +58,32 @@ class Evidence:
     linear: Bounds
     nonlinear: Bounds
     gap: Bounds
+    quadratic: Bounds
+    cubic: Bounds
     ceiling: float
-    planted_gap: float
-    planted_R2: float
+    planted_share: float
+    detectable_share: float
     p: float
 
 
 def bounds(
-    linear: Array, nonlinear: Array, baseline: Array, observed: Array, fold: Ints, weights: Array | None
+    linear: Array, nonlinear: Array, baseline: Array, observed: Array, weights: Array | None
 ) -> tuple[Bounds, Bounds, Bounds]:
-    """Mean R2 of the linear map, of the nonlinear one, and of their difference, under the same resampled groups."""
-    found = [held_out_scores(one, baseline, observed, fold)[1] for one in (linear, nonlinear)]
-    values = [float(np.nanmean(one)) for one in found]
-    values.append(values[1] - values[0])
-    if weights is None:
-        return tuple(Bounds(value, np.nan, np.nan) for value in values)  # type: ignore[return-value]
+    """Mean R2 of the linear map, of the nonlinear one, and of their difference, under the same resampled groups.
+
+    Squared errors about each fold's own baseline are summed over folds before they are divided: within a fold of ten
+    rows a resample can leave a target without variance, and R2 without bounds.
+    """
+    each = np.ones((1, len(observed))) if weights is None else np.vstack([np.ones(len(observed)), weights])
+    size = each @ (observed - baseline) ** 2
     drawn = [
-        np.nanmean(held_out_scores(one, baseline, observed, fold, weights)[1], axis=1) for one in (linear, nonlinear)
+        np.mean(1 - (each @ (observed - baseline - one) ** 2) / np.maximum(size, np.finfo(float).tiny), axis=1)
+        for one in (linear, nonlinear)
     ]
     drawn.append(drawn[1] - drawn[0])
-    return tuple(_about(value, again) for value, again in zip(values, drawn, strict=True))  # type: ignore[return-value]
+    if weights is None:
+        return tuple(Bounds(float(one[0]), np.nan, np.nan) for one in drawn)  # type: ignore[return-value]
+    return tuple(_about(float(one[0]), one[1:]) for one in drawn)  # type: ignore[return-value]
 
 
 def _about(value: float, samples: Array) -> Bounds:
@@ -85,42 +93,61 @@ def _about(value: float, samples: Array) -> Bounds:
 
 def judge(evidence: Evidence) -> tuple[str, str]:
     """The verdict, and why."""
-    linear, nonlinear, gap = evidence.linear, evidence.nonlinear, evidence.gap
     reasons = [_measured(evidence)]
-    if np.isnan(gap.low):
+    if np.isnan(evidence.gap.low):
         return "undecidable", "; ".join([*reasons, "no intervals without n_bootstraps"])
-    if gap.low > GAP_LIMIT and nonlinear.low > 0:
-        return "nonlinear", "; ".join([*reasons, f"the gap is above {GAP_LIMIT:g}"])
-    powered = evidence.planted_gap > GAP_LIMIT
-    if not powered:
-        reasons.append(
-            f"a quadratic worth {PLANTED_SHARE:g} of R2 would not be found at this n and p (gap found "
-            f"{evidence.planted_gap:.3f})"
-        )
-    small = gap.high <= GAP_LIMIT
-    reaches = linear.low / (evidence.ceiling if np.isfinite(evidence.ceiling) else 1.0) >= LINEAR_SHARE
-    if powered and small and reaches:
+    bent = _bent(evidence)
+    if bent:
+        return "nonlinear", "; ".join([*reasons, bent])
+    doubts = _doubts(evidence)
+    linear, related = evidence.linear, evidence.p <= LEVEL and evidence.linear.low > 0
+    if not doubts and linear.low / (evidence.ceiling if np.isfinite(evidence.ceiling) else 1.0) >= LINEAR_SHARE:
         return "linear", "; ".join(reasons)
-    if max(linear.high, nonlinear.high) < UNRELATED_LIMIT and evidence.p > LEVEL:
-        if evidence.planted_R2 > UNRELATED_LIMIT:
-            return "unrelated", "; ".join([*reasons, f"both maps stay under {UNRELATED_LIMIT:g} of R2"])
-        reasons.append(f"nor would one worth {PLANTED_HALF:g} be (R2 found {evidence.planted_R2:.2f})")
-    related = evidence.p <= LEVEL and linear.low > 0
-    if powered and small and related:
+    if not doubts and related:
         left = "what is left is no function of x that a nonlinear map finds: noise, or what x does not hold"
         return "linear up to noise", "; ".join([*reasons, left])
-    if not small:
-        reasons.append(f"the gap may exceed {GAP_LIMIT:g}")
+    if max(linear.high, evidence.nonlinear.high) < UNRELATED_LIMIT and evidence.p > LEVEL:
+        if evidence.quadratic.high < POLYNOMIAL_LIMIT:
+            said = f"both maps stay under {UNRELATED_LIMIT:g} of R2, and quadratics under {POLYNOMIAL_LIMIT:g}"
+            return "unrelated", "; ".join([*reasons, said])
+        doubts.append(f"nor is a quadratic worth {POLYNOMIAL_LIMIT:g} ruled out")
     if not related:
-        reasons.append("no p-value is calibrated here" if np.isnan(evidence.p) else "a linear relation is not shown")
-    return "undecidable", "; ".join(reasons)
+        doubts.append("no p-value is calibrated here" if np.isnan(evidence.p) else "a linear relation is not shown")
+    return "undecidable", "; ".join([*reasons, *doubts])
+
+
+def _bent(evidence: Evidence) -> str:
+    """What shows that the relation is not linear; empty where nothing does."""
+    if evidence.gap.low > GAP_LIMIT and evidence.nonlinear.low > 0:
+        return f"the gap is above {GAP_LIMIT:g}"
+    for name, share in (("quadratic", evidence.quadratic), ("cubic", evidence.cubic)):
+        if share.low > GAP_LIMIT:
+            return f"the {name} share is above {GAP_LIMIT:g}"
+    return ""
+
+
+def _doubts(evidence: Evidence) -> list[str]:
+    """What keeps the relation from being called linear."""
+    found = []
+    if not evidence.planted_share > evidence.detectable_share:
+        found.append(
+            f"a quadratic worth {PLANTED_SHARE:g} would not be found at this n and p (share found "
+            f"{evidence.planted_share:.3f}, told from none above {evidence.detectable_share:.3f})"
+        )
+    if evidence.gap.high > GAP_LIMIT:
+        found.append(f"the gap may exceed {GAP_LIMIT:g}")
+    if evidence.quadratic.high > GAP_LIMIT:
+        found.append(f"the quadratic share may exceed {GAP_LIMIT:g}")
+    if evidence.cubic.low > 0 and evidence.cubic.high > GAP_LIMIT:
+        found.append(f"a cubic part is seen, and may exceed {GAP_LIMIT:g}")
+    return found
 
 
 def _measured(evidence: Evidence) -> str:
     ceiling = "unknown" if np.isnan(evidence.ceiling) else f"{evidence.ceiling:.2f}"
     return (
         f"R2 {_shown(evidence.linear)}, ceiling {ceiling}, nonlinear {_shown(evidence.nonlinear)}, "
-        f"gap {_shown(evidence.gap)}"
+        f"gap {_shown(evidence.gap)}, quadratic share {_shown(evidence.quadratic)}"
     )
 
 
@@ -131,14 +158,20 @@ def _shown(one: Bounds) -> str:
 def as_variables(evidence: Evidence) -> dict[str, Any]:
     """The evidence and the verdict as numbers and words of one direction."""
     verdict, reasons = judge(evidence)
-    named = {"mean_R2": evidence.linear, "nonlinear_R2": evidence.nonlinear, "nonlinear_gap": evidence.gap}
+    named = {
+        "mean_R2": evidence.linear,
+        "nonlinear_R2": evidence.nonlinear,
+        "nonlinear_gap": evidence.gap,
+        "quadratic_share": evidence.quadratic,
+        "cubic_share": evidence.cubic,
+    }
     found: dict[str, Any] = {}
     for name, one in named.items():
         found |= {name: one.value, f"{name}_low": one.low, f"{name}_high": one.high}
     return found | {
         "mean_ceiling_R2": evidence.ceiling,
-        "planted_gap": evidence.planted_gap,
-        "planted_R2": evidence.planted_R2,
+        "planted_share": evidence.planted_share,
+        "detectable_share": evidence.detectable_share,
         "linearity": verdict,
         "reasons": reasons,
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -30,7 +30,7 @@ def linear_identifiability(
     max_targets: int | None = 256,
     directions: Sequence[str] = DIRECTIONS,
     panel: bool = True,
-    nonlinear: bool = False,
+    nonlinear: bool | Literal["kernels"] = False,
     random_state: Any = 0,
     nan: Nan = "raise",
 ) -> xr.Dataset:
@@ -65,9 +65,10 @@ def linear_identifiability(
     panel : bool
         Whether to compute the matched units, canonical correlations and the shape of the map, which cost an
         eigendecomposition or two.
-    nonlinear : bool
+    nonlinear : bool or "kernels"
         Whether to fit maps that need not be linear on the same folds (kernel ridge, a small network; at most 4,000
-        samples, seconds to minutes), and to say whether the relation is linear.
+        samples, seconds to minutes), and to say whether the relation is linear. "kernels" leaves the network out,
+        which takes most of the time.
     random_state : int, numpy.random.Generator or None
     nan : {"raise", "drop"}
         Raise on NaN, or leave out whole trials or samples with a warning that counts them.
@@ -88,9 +89,11 @@ def linear_identifiability(
           0 on average for unrelated codes); ``mean_canonical_r``, held out after PCA; ``map_spread``, sd over mean of
           the map's singular values, 0 for a rotation; ``participation_predictors`` and ``participation_targets``, how
           many dimensions either side spreads over: where they differ, R2 must differ between directions
-        - direction, with `nonlinear`: ``mean_R2`` and ``nonlinear_R2`` (mean over targets) and ``nonlinear_gap``, each
-          with ``_low`` and ``_high``; ``mean_ceiling_R2``; ``planted_gap``, the gap found for a planted quadratic
-          worth .1, and ``planted_R2``, what is found of one worth half; ``linearity`` ("linear", "linear up to noise",
+        - direction, with `nonlinear`: ``mean_R2`` and ``nonlinear_R2`` (mean over targets, squared errors summed over
+          folds) and ``nonlinear_gap``, each with ``_low`` and ``_high``; ``mean_ceiling_R2``; ``quadratic_share`` and
+          ``cubic_share`` with bounds, estimated shares of variance that are forms of that order and not linear,
+          whether a map finds them or not; ``planted_share``, what is estimated of a planted quadratic worth .1, and
+          ``detectable_share``, the least that is told from none; ``linearity`` ("linear", "linear up to noise",
           "nonlinear", "unrelated", "undecidable") and ``reasons``
         - (direction, permutation): ``null_median_r``
         - samples: ``fold``, ``group``; and with target ``prediction``, ``baseline`` (its part without the map),
@@ -119,11 +122,13 @@ def linear_identifiability(
     Null: whole groups of equal size change places, so near-duplicates count once. For time series circular shifts, only
     where n / tau >= 50 and time has no breaks; otherwise p is NaN and the verdict is "undecidable".
 
-    Linear: the lower bound of R2 / ceiling is at least .9, the upper bound of the gap at most .05, and a planted
-    quadratic worth .1 is found at this n and p; "up to noise" where only the first fails and p <= .05. Nonlinear: the
-    lower bound of the gap is above .05. Unrelated: p > .05, the upper bounds of both maps are below .1, and a quadratic
-    worth half of the variance would be seen. Otherwise undecidable. The class assumed is "up to an invertible linear
-    map with offset"; matched dimension is not assumed, but theorems that speak of invertible maps need it.
+    Linear: the lower bound of R2 / ceiling is at least .9, the upper bounds of the gap and of the quadratic share are
+    at most .05, no cubic part is seen, and a planted quadratic worth .1 is found at this n and p; "up to noise" where
+    only the first fails and p <= .01, which takes 99 permutations. Nonlinear: the lower bound of the gap or of a share
+    is above .05. Unrelated: p > .01, the upper bounds of both maps are below .1 and that of the quadratic share below
+    .5. Otherwise undecidable. Shares need at least twice as many samples as linear directions. Other nonlinearities
+    are bounded by the gap alone. The class assumed is "up to an invertible linear map with offset"; matched dimension
+    is not assumed, but theorems that speak of invertible maps need it.
 
     Left out here: scaling by units' sd, reduced-rank maps. Float64; the null in float32. 640 x 5,120
     features to 50 units with 200 permutations takes about 6 s of CPU, and 5 s back to 256 targets; see
@@ -144,6 +149,8 @@ def linear_identifiability(
     ['above chance', 'above chance']
     """
     _check_arguments(n_permutations, n_bootstraps, max_targets, directions)
+    if nonlinear not in (False, True, "kernels"):
+        raise InputError(f'nonlinear must be True, False or "kernels"; got {nonlinear!r}.')
     seeds = np.random.default_rng(random_state).integers(2**31, size=6)
     both = pair(x, y, groups=groups, nan=nan, n_splits=n_splits, random_state=int(seeds[5]))
     split = make_split(both, n_folds=n_folds, n_permutations=n_permutations, seeds=seeds)
@@ -171,7 +178,15 @@ def linear_identifiability(
     more: dict[str, Any] = further.panel(both, split, parts) if panel else {}
     if nonlinear:
         p = result["pooled_p"].values
-        more |= further.linearity(both, split, parts, p.tolist(), n_bootstraps=n_bootstraps, seed=int(seeds[3]))
+        more |= further.linearity(
+            both,
+            split,
+            parts,
+            p.tolist(),
+            n_bootstraps=n_bootstraps,
+            network=nonlinear != "kernels",
+            seed=int(seeds[3]),
+        )
     return result.assign({name: ("direction", values) for name, values in more.items()})
 
 
