@@ -28,6 +28,10 @@ class DependencyError(NeurosparseError, ImportError):
     """An optional package is needed and not installed."""
 
 
+class EvidenceError(NeurosparseError, ValueError):
+    """These data cannot carry the claim, and ``strict=True`` asked for an error where there is a warning."""
+
+
 class NeurosparseWarning(UserWarning):
     """Base of all warnings issued by neurosparse."""
 

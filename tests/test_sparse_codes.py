@@ -13,7 +13,7 @@ from neurosparse import population
 from neurosparse.backend.baselines import random_dictionary
 from neurosparse.backend.inference import encode
 from neurosparse.errors import ConvergenceWarning, InputError
-from neurosparse.sparse_coding import certify_codes, sparse_encode
+from neurosparse.sparse_coding import certify_codes, sparse_encode, sparse_encode_csr
 
 N_UNITS, N_ATOMS = 12, 20
 
@@ -100,9 +100,19 @@ def test_missing_entries_are_left_out_of_the_loss(world, tmp_path):
 
 def test_sparse_codes_and_single_precision(world):
     labelled, x, atoms = world
-    compressed = sparse_encode(labelled, atoms, penalty=0.2, sparse=True)
-    assert isinstance(compressed, scipy.sparse.csr_array)
-    np.testing.assert_array_equal(compressed.toarray(), sparse_encode(x, atoms, penalty=0.2))
+    for options in ({"penalty": 0.2}, {"penalty": 0.2, "debias": True, "codes": "signed"}, {"n_active": 3}):
+        compressed = sparse_encode_csr(labelled, atoms, **options)
+        assert isinstance(compressed, scipy.sparse.csr_array)
+        np.testing.assert_array_equal(compressed.toarray(), sparse_encode(x, atoms, **options))
+    holey = x.copy()
+    holey[3, 2] = np.nan
+    masked = sparse_encode_csr(holey, atoms, penalty=0.2, nan="mask", offset=np.full(N_UNITS, 0.1))
+    whole = sparse_encode(holey, atoms, penalty=0.2, nan="mask", offset=np.full(N_UNITS, 0.1))
+    np.testing.assert_array_equal(masked.toarray(), whole)
+    with pytest.raises(InputError, match="NaN"):
+        sparse_encode_csr(holey, atoms, penalty=0.2)
+    with pytest.raises(TypeError, match="sparse"):
+        sparse_encode(x, atoms, penalty=0.2, sparse=True)
     single = sparse_encode(x.astype(np.float32), atoms, penalty=0.2)
     assert single.dtype == np.float32
     np.testing.assert_allclose(single, sparse_encode(x, atoms, penalty=0.2, tol=1e-6), atol=0.02)

@@ -40,14 +40,14 @@ def gaussian_draw(x, seed):
 
 def test_verdicts_and_the_numbers_behind_them():
     x = small_world()
-    told = surrogate_test(x, n_atoms=8, n_surrogates=5, n_splits=1)
+    told = surrogate_test(x, n_atoms=8, n_surrogates=8, n_splits=1)
     assert told.attrs["verdict"] == TOLD == "told from Gaussian"
     assert bool(told.told)
     assert float(told.stability) > float(told.surrogate_stability.max())
     assert float(told.gain) > float(told.surrogate_gain.max())
     assert set(told.control.values) == {"isotropic", "covariance_matched", "shuffled_codes"}
     assert told.attrs["n_samples"] == 300
-    assert told.surrogate_gain.sizes == {"surrogate": 5}
+    assert told.surrogate_gain.sizes == {"surrogate": 8}
     control = surrogate_test(gaussian_surrogate(x, random_state=3), n_atoms=8, n_surrogates=5, n_splits=1)
     assert control.attrs["verdict"] == NOT_TOLD == "not told from Gaussian"
     assert not bool(control.told)

@@ -96,15 +96,15 @@ class World(NamedTuple):
     chance: dict[str, float]
 
 
-def bounds(n_units: int, n_atoms: int, n_active: int, n_samples: float, reliability: float) -> dict[str, Bound]:
+def bounds(n_units: int, n_atoms: int, n_active: float, n_samples: float, reliability: float) -> dict[str, Bound]:
     """What is needed to tell N atoms, k of them active, from n samples of M units.
 
     Parameters
     ----------
-    n_units, n_atoms, n_active : int
-        M, N, k.
-    n_samples : float
-        n, independent ones.
+    n_units, n_atoms : int
+        M, N.
+    n_active, n_samples : float
+        k, the mean will do; n, independent ones.
     reliability : float
         Share r of the variance that is signal.
 

@@ -4,7 +4,8 @@ Populations, arrays or tensors enter; codes of the same kind, fitted estimators 
 ``population``, ``errors`` and the backend.
 """
 
-from neurosparse.sparse_coding.coding import certify_codes, sparse_encode
+from neurosparse.sparse_coding.assessing import dictionary_stability
+from neurosparse.sparse_coding.coding import certify_codes, sparse_encode, sparse_encode_csr
 from neurosparse.sparse_coding.evidence import dictionary_recovery, surrogate_test
 from neurosparse.sparse_coding.foreseeing import recoverability
 from neurosparse.sparse_coding.learning import DictionaryLearning
@@ -14,8 +15,10 @@ __all__ = [
     "DictionaryLearning",
     "certify_codes",
     "dictionary_recovery",
+    "dictionary_stability",
     "recoverability",
     "select_dictionary",
     "sparse_encode",
+    "sparse_encode_csr",
     "surrogate_test",
 ]

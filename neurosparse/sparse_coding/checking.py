@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import xarray as xr
 
-from neurosparse.errors import DataWarning, EvidenceWarning, InputError
+from neurosparse.backend import limits
+from neurosparse.errors import DataWarning, EvidenceError, EvidenceWarning, InputError, NeurosparseWarning
 
 LOSSES = ("squared", "poisson", "sqrt")
+# Fewer leave a dictionary of a recording to chance; average repeats only where there are more.
+LEAST_STIMULI = 300
 
 
 def check_settings(learner: Any, n_samples: int, *, stream: bool = False) -> None:
@@ -63,9 +69,9 @@ def unit_scale(learner: Any, values: np.ndarray) -> np.ndarray:
     return np.asarray(np.sqrt(weights))
 
 
-def warn_of_evidence(learner: Any, values: np.ndarray, names: np.ndarray, *, stacklevel: int) -> None:
+def warn_of_evidence(learner: Any, X: Any, values: np.ndarray, names: np.ndarray, *, stacklevel: int) -> None:
     """Name constant units, and say what these samples cannot carry."""
-    n_samples, n_units = values.shape
+    n_units = values.shape[1]
     silent = np.flatnonzero(np.ptp(values, axis=0) == 0)
     if len(silent):
         shown = ", ".join(str(names[unit]) for unit in silent[:5]) + (", ..." if len(silent) > 5 else "")
@@ -73,27 +79,79 @@ def warn_of_evidence(learner: Any, values: np.ndarray, names: np.ndarray, *, sta
         warnings.warn(
             f"{len(silent)} of {n_units} units {verb} nothing: {shown}.", DataWarning, stacklevel=stacklevel + 1
         )
-    atoms, n_atoms = np.asarray(learner.dictionary_), learner.n_atoms
-    events = n_samples * learner.usage_.sum() / n_atoms
-    single = int((np.abs(atoms).max(1) > 0.8).sum()) if n_units > 1 else 0
-    dense = int((learner.usage_ > 0.5).sum())
-    mean = learner.mean_ / (np.linalg.norm(learner.mean_) or 1.0)
-    like_mean = int((np.abs(atoms @ mean) > 0.9).sum()) if n_units > 1 else 0
-    found = [
-        (events < 30, f"{events:.0f} active samples an atom are fewer than 30"),
-        (n_atoms > n_units, f"{n_atoms} atoms exceed {n_units} units"),
-        (single > 0, f"{_atoms(single)} a single unit (> .8 of the norm)"),
-        (dense > 0, f"{_atoms(dense)} active in more than half of the samples"),
-        (like_mean > 0, f"{_atoms(like_mean)} the mean of the population (|cos| > .9)"),
-    ]
-    problems = [text for is_so, text in found if is_so]
+    problems = [*_sizes(learner, values), *_atoms(learner), *_samples(X)]
     if problems:
-        warnings.warn(
+        say(
+            learner,
             f"these data may not carry this dictionary: {'; '.join(problems)}. Run surrogate_test on them first.",
-            EvidenceWarning,
             stacklevel=stacklevel + 1,
         )
 
 
-def _atoms(n: int) -> str:
+def say(learner: Any, message: str, *, stacklevel: int) -> None:
+    """Warn, or raise where the learner is strict."""
+    if learner.strict:
+        raise EvidenceError(message)
+    warnings.warn(message, EvidenceWarning, stacklevel=stacklevel + 1)
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Without our own warnings: where fits are made to be compared, not believed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NeurosparseWarning)
+        yield
+
+
+def _sizes(learner: Any, values: np.ndarray) -> list[str]:
+    """What counting says against the fit, at the sparsity that was found."""
+    n_samples, n_units = values.shape
+    n_atoms, active = learner.n_atoms, float(learner.usage_.sum())
+    events = n_samples * active / n_atoms
+    bounds = limits.bounds(n_units, n_atoms, max(active, 1e-3), n_samples, 1.0)
+    found = [
+        (events < limits.EVENTS, f"{events:.0f} active samples an atom are fewer than {limits.EVENTS}"),
+        (
+            n_units > active and not bounds["samples"].met,
+            f"{n_samples} samples are fewer than counting needs, {bounds['samples'].needed:.0f} (M N / (M - k))",
+        ),
+        (n_atoms > n_units, f"{n_atoms} atoms exceed {n_units} units"),
+    ]
+    return [text for is_so, text in found if is_so]
+
+
+def _atoms(learner: Any) -> list[str]:
+    """What the atoms themselves say against the fit."""
+    atoms = np.asarray(learner.dictionary_)
+    if atoms.shape[1] == 1:
+        single = like_mean = 0
+    else:
+        mean = learner.mean_ / (np.linalg.norm(learner.mean_) or 1.0)
+        single, like_mean = int((np.abs(atoms).max(1) > 0.8).sum()), int((np.abs(atoms @ mean) > 0.9).sum())
+    dense = int((learner.usage_ > 0.5).sum())
+    found = [
+        (single > 0, f"{_count(single)} a single unit (> .8 of the norm)"),
+        (dense > 0, f"{_count(dense)} active in more than half of the samples"),
+        (like_mean > 0, f"{_count(like_mean)} the mean of the population (|cos| > .9)"),
+    ]
+    return [text for is_so, text in found if is_so]
+
+
+def _samples(X: Any) -> list[str]:
+    """What a population's own labels say against the fit."""
+    if not isinstance(X, xr.DataArray):
+        return []
+    first, found = X.dims[0], []
+    if first == "stimulus" and X.sizes["stimulus"] < LEAST_STIMULI:
+        found.append(f"{X.sizes['stimulus']} stimuli are fewer than {LEAST_STIMULI}")
+    if "n_repeats" in X.coords and X["n_repeats"].ndim == 1:
+        repeats = X["n_repeats"].values
+        if repeats.max() > 2 * repeats.min():
+            found.append(f"averages over {repeats.min()} to {repeats.max()} repeats count alike")
+    if first == "time" and "bin_width" not in X.attrs:
+        found.append("the frame rate is unknown")
+    return found
+
+
+def _count(n: int) -> str:
     return "1 atom is" if n == 1 else f"{n} atoms are"

@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 import torch
 import xarray as xr
 
@@ -26,7 +27,6 @@ def sparse_encode(
     offset: Any = None,
     debias: bool = False,
     prune: bool = False,
-    sparse: bool = False,
     solver: Solver = "auto",
     tol: float = 1e-4,
     max_iter: int = 10_000,
@@ -56,8 +56,6 @@ def sparse_encode(
         Refit the active codes by least squares, which takes the shrinkage away.
     prune : bool
         Refit, and let go of codes without which the loss rises by less than ``penalty_j^2 / 2``.
-    sparse : bool
-        Give a ``scipy.sparse.csr_array`` (sample, atom) without labels, whatever `x` is: for very many atoms.
     solver : {"auto", "coordinate", "cyclic", "fista", "pursuit"}
         ``"auto"``: compiled coordinate descent on the CPU, batched FISTA on CUDA.
     tol : float
@@ -90,16 +88,13 @@ def sparse_encode(
     the ``lambda1`` of SPAMS; c of a sparse autoencoder's mean-squared error plus c mean |z| is
     ``penalty = c * n_units / (2 * n_atoms)``.
     About 0.2 million samples a second at 64 units and 256 atoms, 15 thousand at 256 and 2,048, one CPU thread and
-    float32. `certify_codes` checks any codes independently of how they were found.
+    float32. `certify_codes` checks any codes independently of how they were found; `sparse_encode_csr` gives codes that
+    stay sparse.
     """
-    x, observed = _observed(x) if nan == "mask" else (x, None)
-    dtype = np.float32 if str(getattr(x, "dtype", "")).endswith("float32") else float
-    samples = as_matrix(x, nan="raise" if nan == "mask" else nan, name="x", dtype=dtype)  # type: ignore[arg-type]
-    atoms = dictionary_values(dictionary, x)
-    rows = samples.values - (0.0 if offset is None else np.asarray(offset, dtype=dtype))
+    samples, rows, observed = _posed(x, offset, nan)
     found = encode_rows(
         rows,
-        atoms,
+        dictionary_values(dictionary, x),
         penalty,
         codes=codes,
         tol=tol,
@@ -110,13 +105,61 @@ def sparse_encode(
         mask=observed,
         debias=debias,
         prune=prune,
-        sparse=sparse,
         solver=solver,
     )
-    if sparse:
-        return found.codes
     used = found.penalty if np.ndim(found.penalty) == 0 else "one an atom"
     return label_codes(samples, found.codes, penalty=used, **found.certificate())
+
+
+def sparse_encode_csr(
+    x: Any,
+    dictionary: Any,
+    *,
+    penalty: float | Any = None,
+    codes: Codes = "nonnegative",
+    n_active: int | None = None,
+    offset: Any = None,
+    nan: str = "raise",
+    device: Any = "auto",
+    tol: float = 1e-4,
+    max_iter: int = 10_000,
+    **options: Any,
+) -> scipy.sparse.csr_array:
+    """`sparse_encode` for very many atoms: the codes that are not zero, without labels and never as a whole array.
+
+    Parameters
+    ----------
+    x, dictionary, penalty, codes, n_active, offset, nan, device, tol, max_iter
+        As in `sparse_encode`.
+    **options
+        Its ``weights``, ``debias``, ``prune``, ``solver``.
+
+    Returns
+    -------
+    scipy.sparse.csr_array (sample, atom)
+        Whatever kind `x` is; rows in the order of its samples, those that ``nan="drop"`` left out missing.
+
+    Raises
+    ------
+    InputError
+        As `sparse_encode` does.
+    """
+    _, rows, observed = _posed(x, offset, nan)
+    atoms = dictionary_values(dictionary, x)
+    found = encode_rows(
+        rows,
+        atoms,
+        penalty,
+        codes=codes,
+        tol=tol,
+        max_iter=max_iter,
+        device=device,
+        n_active=n_active,
+        mask=observed,
+        sparse=True,
+        **options,
+    )
+    return found.codes
 
 
 def certify_codes(
@@ -203,6 +246,14 @@ def encode_rows(
             stacklevel=3,
         )
     return found
+
+
+def _posed(x: Any, offset: Any, nan: str) -> tuple[Matrix, np.ndarray, np.ndarray | None]:
+    """Samples, their rows less the offset, and which entries are observed (None: all)."""
+    x, observed = _observed(x) if nan == "mask" else (x, None)
+    dtype = np.float32 if str(getattr(x, "dtype", "")).endswith("float32") else float
+    samples = as_matrix(x, nan="raise" if nan == "mask" else nan, name="x", dtype=dtype)  # type: ignore[arg-type]
+    return samples, samples.values - (0.0 if offset is None else np.asarray(offset, dtype=dtype)), observed
 
 
 def _observed(x: Any) -> tuple[Any, np.ndarray]:

@@ -15,6 +15,7 @@ from neurosparse.backend.resampling import block_folds, group_folds
 from neurosparse.errors import InputError
 from neurosparse.population import as_matrix
 from neurosparse.sparse_coding.coding import dictionary_values, same_units
+from neurosparse.sparse_coding.splitting import in_time, named_groups
 
 TOLD, NOT_TOLD = "told from Gaussian", "not told from Gaussian"
 
@@ -185,25 +186,13 @@ def _check_sizes(shape: tuple[int, ...], n_atoms: int, n_surrogates: int) -> Non
 
 def _splits(x: Any, kept: np.ndarray, groups: Any, n_splits: int, random_state: Any) -> surrogate.Splits:
     """Rows of the two halves of each split: whole groups, whole entries of the first dim, blocks of time."""
-    sizes = x.shape[:-1]
-    first = np.repeat(np.arange(sizes[0]), int(np.prod(sizes[1:], dtype=int)))[kept]  # entry of the first dim, by row
-    if groups is None and isinstance(x, xr.DataArray):
-        if x.dims[0] == "time":
-            return block_folds(len(first), 2)[:1]
-        groups = "stimulus" if "stimulus" in x.coords and x["stimulus"].dims == x.dims[:1] else None
-    if isinstance(groups, str):
-        if not isinstance(x, xr.DataArray) or groups not in x.coords or x[groups].dims != x.dims[:1]:
-            raise InputError(
-                f"groups names {groups!r}, which is no coord on the first dim of x. Give a coord or an array."
-            )
-        groups = x[groups].values
-    labels = np.arange(sizes[0]) if groups is None else np.asarray(groups)
-    if labels.shape != (sizes[0],):
-        raise InputError(f"groups needs one entry for each of {sizes[0]} entries of the first dim; got {labels.shape}.")
+    if in_time(x, groups):
+        return block_folds(int(kept.sum()), 2)[:1]
+    labels, _ = named_groups(x, kept, groups)
     random = (
         np.random.RandomState(random_state) if not isinstance(random_state, np.random.RandomState) else random_state
     )
-    return [group_folds(labels[first], 2, random_state=random.randint(2**31))[0] for _ in range(n_splits)]
+    return [group_folds(labels, 2, random_state=random.randint(2**31))[0] for _ in range(n_splits)]
 
 
 def _dataset(found: surrogate.SurrogateTest, shape: tuple[int, ...], n_atoms: int) -> xr.Dataset:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,23 +15,14 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm import tqdm
 
 from neurosparse.backend import dictionary as backend
-from neurosparse.backend.devices import resolve_device
-from neurosparse.backend.dictionary.counts import count_codes, fit_counts
-from neurosparse.backend.dictionary.nuisance import nuisance_directions
-from neurosparse.backend.dictionary.settings import KEPT_ENTRIES
 from neurosparse.backend.inference import held_out_entries
-from neurosparse.errors import ConvergenceWarning, FileError, InputError
-from neurosparse.files import content_key
+from neurosparse.errors import ConvergenceWarning, InputError
 from neurosparse.population import as_matrix, record
-from neurosparse.sparse_coding import storing
-from neurosparse.sparse_coding.checking import check_settings, unit_scale, warn_of_evidence
-from neurosparse.sparse_coding.coding import encode_rows, label_codes, same_units
-
-CODE_TOL = 1e-6
-CODE_STEPS = 100_000
-_KIND, _HALF_DONE = "dictionary", "fit under way"
-_ARRAYS = ("utility_", "usage_", "mean_", "nuisance_")
-_NOT_IN_KEY = ("checkpoint", "checkpoint_minutes", "progress", "nan")
+from neurosparse.sparse_coding import publishing, searching, storing, streaming
+from neurosparse.sparse_coding.assessing import assess
+from neurosparse.sparse_coding.checking import check_settings, say, unit_scale, warn_of_evidence
+from neurosparse.sparse_coding.coding import label_codes
+from neurosparse.sparse_coding.viewing import codes_of, labelled_samples, plain_atoms, seen
 
 
 class DictionaryLearning(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -82,6 +71,9 @@ class DictionaryLearning(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         Between two writes; 0 for each step.
     progress : bool
         Whether to show a bar.
+    strict : bool
+        Whether an `EvidenceWarning` is an `EvidenceError`: data that cannot carry the dictionary, and in `assess` one
+        that is not told from a Gaussian's. What was fitted is kept.
 
     Attributes
     ----------
@@ -109,6 +101,10 @@ class DictionaryLearning(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         Rounds of the winning start.
     n_features_in_ : int
         Units.
+    stability_, evidence_ : Dataset
+        After `assess`: of `dictionary_stability` and `surrogate_test`.
+    verdict_ : str
+        After `assess`, what they say in a line; the repr ends with it.
 
     Notes
     -----
@@ -147,6 +143,7 @@ class DictionaryLearning(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         checkpoint: Any = None,
         checkpoint_minutes: float = 5.0,
         progress: bool = False,
+        strict: bool = False,
     ) -> None:
         self.n_atoms = n_atoms
         self.penalty = penalty
@@ -165,6 +162,7 @@ class DictionaryLearning(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         self.checkpoint = checkpoint
         self.checkpoint_minutes = checkpoint_minutes
         self.progress = progress
+        self.strict = strict
 
     # Fitted, in units of the weighted data; and how long each atom is in units of the data.
     _atoms: np.ndarray
@@ -173,6 +171,8 @@ class DictionaryLearning(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     _norms: np.ndarray
     penalty_: float
     history_: list[backend.Step]
+    evidence_: xr.Dataset
+    verdict_: str
 
     def fit(self, X: Any, y: Any = None) -> DictionaryLearning:
         """Learn dictionary and offset.
@@ -192,6 +192,8 @@ class DictionaryLearning(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         ------
         InputError
             If there are fewer samples than atoms or than 2, nothing varies, or an option is not valid.
+        EvidenceError
+            Where there would be an EvidenceWarning, if `strict`.
 
         Warns
         -----
@@ -204,6 +206,8 @@ class DictionaryLearning(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         """
         values, _ = self._samples(X, reset=True)
         check_settings(self, len(values))
+        for name in ("stability_", "evidence_", "verdict_"):
+            self.__dict__.pop(name, None)
         self._scale = unit_scale(self, values)
         self.nuisance_ = np.zeros((0, values.shape[1]))
         random = check_random_state(self.random_state)
@@ -214,8 +218,8 @@ class DictionaryLearning(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
                 bar.update()
 
             if self.n_nuisance:
-                self._find_nuisance(values, random, show)
-            found, penalty = self._learn(values, random, show)
+                searching.find_nuisance(self, values, random, show)
+            found, penalty = searching.learn(self, values, random, show)
         if not found.converged:
             warnings.warn(
                 f"the objective still fell by more than tol = {self.tol:g} over five rounds after max_iter = "
@@ -223,11 +227,11 @@ class DictionaryLearning(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
                 ConvergenceWarning,
                 stacklevel=2,
             )
-        self._keep(X, values, found.learner, penalty)
+        publishing.keep(self, X, values, found.learner, penalty)
         self.history_, self.n_iter_ = found.history, len(found.history)
         if self.loss == "poisson":
-            self._improve_counts(X, values)
-        warn_of_evidence(self, values, self._unit_names(), stacklevel=2)
+            searching.improve_counts(self, X, values)
+        warn_of_evidence(self, X, values, publishing.unit_names(self), stacklevel=2)
         return self
 
     def partial_fit(self, X: Any, y: Any = None) -> DictionaryLearning:
@@ -257,19 +261,9 @@ class DictionaryLearning(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         if self.loss == "poisson" or self.n_nuisance:
             raise InputError("partial_fit has no loss='poisson' and no nuisance dimensions: they need fit.")
         if first:
-            self._begin_stream(values)
-        x, learner = self._tensor(values).float(), self._stream
-        size = backend.batch_size(learner.settings, 10**12, self.n_atoms)
-        for start in range(0, len(x), size):
-            penalty = float(self._penalties[min(len(self.history_), len(self._penalties) - 1)])
-            objective = learner.learn_from(x[start : start + size], penalty, self._window)
-            statistics = learner.statistics
-            n_active = float(statistics.events.sum() / statistics.weight)
-            self.history_.append(
-                {"stage": "stream", "penalty": penalty, "objective": objective, "n_active": n_active, "replaced": 0}
-            )
-        learner.objective = self.history_[-1]["objective"]
-        self._keep(X, values, learner, float(self._penalties[-1]))
+            streaming.begin(self, values)
+        learner = streaming.learn_on(self, values)
+        publishing.keep(self, X, values, learner, float(self._penalties[-1]))
         self.mean_ = (learner.statistics.total / learner.statistics.weight).double().cpu().numpy() / self._scale
         self.n_iter_ = len(self.history_)
         return self
@@ -280,20 +274,7 @@ class DictionaryLearning(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         A stream can not go on from the file: that is what `checkpoint` is for in a `fit`.
         """
         check_is_fitted(self)
-        arrays = {name: getattr(self, name) for name in (*_ARRAYS, "_atoms", "_offset", "_scale", "_norms")}
-        path_facts = self.penalty_path_
-        if path_facts is not None:
-            arrays |= {f"penalty_path_.{name}": entry for name, entry in path_facts.items()}
-        header = {
-            "kind": _KIND,
-            "parameters": {name: storing.plain(value) for name, value in self.get_params().items()},
-            "container": "torch" if isinstance(self.dictionary_, torch.Tensor) else "numpy",
-            "labels": storing.labels_to_json(self.dictionary_),
-            "penalty": self.penalty_,
-            "objective": self.objective_,
-            "history": self.history_,
-        }
-        storing.write(path, arrays, header)
+        storing.write(path, *storing.of_learner(self))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> DictionaryLearning:
@@ -304,17 +285,11 @@ class DictionaryLearning(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         FileError
             If the file is missing, no safetensors, or holds something else.
         """
-        arrays, header = storing.read(path, _KIND)
+        arrays, header = storing.read(path, storing.KIND)
         learner = cls(**header["parameters"])
-        for name in (*_ARRAYS, "_atoms", "_offset", "_scale", "_norms"):
-            setattr(learner, name, arrays[name])
-        tried = {name.partition(".")[2]: entry for name, entry in arrays.items() if name.startswith("penalty_path_.")}
-        learner.penalty_path_ = tried or None
-        learner.penalty_, learner.objective_ = header["penalty"], header["objective"]
-        learner.history_, learner.n_iter_ = header["history"], len(header["history"])
-        learner.n_features_in_ = learner._atoms.shape[1]
+        storing.to_learner(learner, arrays, header)
         units = None if header["labels"] is None else storing.labels_from_json(header["labels"])
-        learner._label(units, header["container"] == "torch")
+        publishing.label(learner, units, header["container"] == "torch")
         return learner
 
     def transform(self, X: Any) -> Any:
@@ -332,7 +307,7 @@ class DictionaryLearning(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         """
         check_is_fitted(self)
         values, samples = self._samples(X, reset=False)
-        codes = self._encode(values)
+        codes = codes_of(self, values)
         if samples is None:
             return codes
         labelled = label_codes(samples, codes)
@@ -360,7 +335,7 @@ class DictionaryLearning(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             raise InputError(f"codes need the dictionary's {len(self._atoms)} atoms; got {samples.shape[1]}.")
         units = self.dictionary_["unit"].values if isinstance(self.dictionary_, xr.DataArray) else None
         return samples.label(
-            samples.values @ self._plain() + self._offset / self._scale,
+            samples.values @ plain_atoms(self) + self._offset / self._scale,
             coords=None if units is None else {"unit": units},
         )
 
@@ -378,10 +353,58 @@ class DictionaryLearning(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         """
         check_is_fitted(self)
         values, _ = self._samples(X, reset=False)
-        seen = self._view(values)
-        error = held_out_entries(seen - self._offset, self._atoms, self.penalty_, codes=self.codes)  # type: ignore[arg-type]
-        total = np.square(seen - self._view(self.mean_[None])).sum()
+        rows = seen(self, values)
+        error = held_out_entries(rows - self._offset, self._atoms, self.penalty_, codes=self.codes)  # type: ignore[arg-type]
+        total = np.square(rows - seen(self, self.mean_[None])).sum()
         return float(1 - error.sum() / total) if total > 0 else 0.0
+
+    def assess(
+        self,
+        X: Any,
+        *,
+        n_fits: int = 5,
+        n_surrogates: int = 19,
+        groups: Any = None,
+        random_state: Any = 0,
+        progress: bool = False,
+    ) -> DictionaryLearning:
+        """Ask whether each atom comes back, and whether a Gaussian would have given as good a dictionary.
+
+        Parameters
+        ----------
+        X : population, (sample, unit) array or tensor
+            What was fitted.
+        n_fits, groups
+            As in `dictionary_stability`.
+        n_surrogates : int
+            As in `surrogate_test`.
+        random_state : int, numpy.random.RandomState or None
+        progress : bool
+
+        Returns
+        -------
+        self
+            With ``stability_``, ``evidence_`` and ``verdict_``, which the repr shows.
+
+        Raises
+        ------
+        EvidenceError
+            If the dictionary is not told from a Gaussian's, where the learner is strict.
+
+        Warns
+        -----
+        EvidenceWarning
+            Likewise, where it is not.
+        """
+        check_is_fitted(self)
+        assess(self, X, n_fits, n_surrogates, groups, random_state, progress)
+        if not bool(self.evidence_.told):
+            say(self, f"{self.verdict_}. Do not read features into these atoms.", stacklevel=2)
+        return self
+
+    def __repr__(self, N_CHAR_MAX: int = 700) -> str:
+        said = getattr(self, "verdict_", "")
+        return super().__repr__(N_CHAR_MAX=N_CHAR_MAX) + (f"\n# {said}" if said else "")
 
     @property
     def _n_features_out(self) -> int:
@@ -391,219 +414,4 @@ class DictionaryLearning(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         """(sample, unit) numbers and, unless plain arrays come and go, the way back to labels."""
         if not isinstance(X, xr.DataArray | torch.Tensor) and self.nan == "raise":
             return validate_data(self, X, reset=reset, dtype=np.float64), None
-        samples = as_matrix(X, nan=self.nan, name="X")  # type: ignore[arg-type]
-        if reset:
-            self.n_features_in_ = samples.shape[1]
-        elif samples.shape[1] != self.n_features_in_:
-            raise InputError(
-                f"X has {samples.shape[1]} units, but this dictionary was learned over {self.n_features_in_}. Select "
-                "the same units."
-            )
-        elif isinstance(X, xr.DataArray) and isinstance(self.dictionary_, xr.DataArray):
-            same_units(self.dictionary_["unit"].values, X["unit"].values, "the dictionary", "X")
-        return samples.values, samples
-
-    def _settings(self) -> backend.Settings:
-        return backend.Settings(
-            codes=self.codes,  # type: ignore[arg-type]
-            atoms=self.atoms,  # type: ignore[arg-type]
-            offset=self.offset,
-            max_iter=self.max_iter,
-            tol=self.tol,
-        )
-
-    def _view(self, values: np.ndarray) -> np.ndarray:
-        """Samples as the squared loss sees them: rooted, weighted, the nuisance taken out."""
-        seen = (np.sqrt(values) if self.loss == "sqrt" else values) * self._scale
-        return seen - (seen @ self.nuisance_.T) @ self.nuisance_ if len(self.nuisance_) else seen
-
-    def _tensor(self, values: np.ndarray) -> torch.Tensor:
-        place = resolve_device(self.device)
-        exact = place.type == "cpu" and len(values) * self.n_atoms <= KEPT_ENTRIES
-        return torch.from_numpy(np.array(self._view(values), order="C")).to(
-            place, torch.float64 if exact else torch.float32
-        )
-
-    def _encode(self, values: np.ndarray) -> np.ndarray:
-        """Codes for the atoms of unit norm in units of the data, (sample, atom)."""
-        if self.loss == "poisson":
-            atoms, offset = self._atoms / self._scale, self._offset / self._scale
-            return count_codes(values, atoms, offset, self.penalty_) * self._norms
-        found = encode_rows(
-            self._view(values) - self._offset,
-            self._atoms,
-            self.penalty_,
-            codes=self.codes,  # type: ignore[arg-type]
-            tol=CODE_TOL if resolve_device(self.device).type == "cpu" else 1e-4,
-            max_iter=CODE_STEPS,
-            device=self.device,
-        )
-        return np.asarray(found.codes * self._norms)
-
-    def _penalty(self, x: torch.Tensor, random: Any, show: backend.OnStep) -> float:
-        self.penalty_path_ = None
-        if self.penalty != "auto":
-            if isinstance(self.penalty, str) or not (np.isfinite(self.penalty) and self.penalty > 0):
-                raise InputError(f"penalty must be 'auto' or a number above 0; got {self.penalty!r}.")
-            return float(self.penalty)
-        path = backend.choose_penalty(x, self.n_atoms, self._settings(), random_state=random, on_step=show)
-        self.penalty_path_ = {
-            "penalty": path.penalties,
-            "held_out_error": path.error,
-            "standard_error": path.standard_error,
-        }
-        return path.penalty
-
-    def _learn(self, values: np.ndarray, random: Any, show: backend.OnStep) -> tuple[backend.Fit, float]:
-        """Fit from the start, or from where a checkpoint of the same fit stands."""
-        x = self._tensor(values)
-        state, keep = None, None
-        if self.checkpoint is not None:
-            key = self._key(values)
-            state, penalty = self._resume(key)
-        if state is None:
-            penalty = self._penalty(x, random, show)
-        if self.checkpoint is not None:
-            keep = self._keeper(key, penalty)
-        found = backend.fit(
-            x,
-            self.n_atoms,
-            penalty,
-            self._settings(),
-            n_restarts=self._restarts(),
-            random_state=random,
-            on_step=show,
-            on_state=keep,
-            state=state,
-        )
-        if self.checkpoint is not None:
-            os.remove(self.checkpoint) if os.path.exists(self.checkpoint) else None
-        return found, penalty
-
-    def _key(self, values: np.ndarray) -> str:
-        """What a checkpoint must share with the fit that resumes it."""
-        if not isinstance(self.random_state, int | np.integer):
-            raise InputError(f"checkpoint needs random_state to be a number; got {self.random_state!r}.")
-        told = {name: storing.plain(value) for name, value in self.get_params().items() if name not in _NOT_IN_KEY}
-        return content_key(repr(sorted(told.items())), repr(values.shape), np.ascontiguousarray(values).tobytes())
-
-    def _resume(self, key: str) -> tuple[dict[str, np.ndarray] | None, float]:
-        if not os.path.exists(self.checkpoint):
-            return None, 0.0
-        arrays, header = storing.read(self.checkpoint, _HALF_DONE)
-        if header["key"] != key:
-            raise FileError(
-                f"{self.checkpoint} holds a fit of other data or parameters. Remove it, or name another checkpoint."
-            )
-        tried = {name.partition("/")[2]: entry for name, entry in arrays.items() if name.startswith("path/")}
-        self.penalty_path_ = tried or None
-        return {name: entry for name, entry in arrays.items() if "/" not in name}, float(header["penalty"])
-
-    def _keeper(self, key: str, penalty: float) -> Callable[[backend.Search], None]:
-        """Writes the state of a search, now and then."""
-        path = {f"path/{name}": entry for name, entry in (self.penalty_path_ or {}).items()}
-        last = time.monotonic()
-
-        def keep(search: backend.Search) -> None:
-            nonlocal last
-            if time.monotonic() - last >= 60 * self.checkpoint_minutes:
-                header = {"kind": _HALF_DONE, "key": key, "penalty": penalty}
-                storing.write(self.checkpoint, search.state() | path, header)
-                last = time.monotonic()
-
-        return keep
-
-    def _find_nuisance(self, values: np.ndarray, random: Any, show: backend.OnStep) -> None:
-        """Directions of what no code explains; the codes of a first dictionary tell the two apart."""
-        seen = self._view(values)
-        if self.n_nuisance >= min(seen.shape):
-            raise InputError(f"n_nuisance = {self.n_nuisance} leaves nothing of {seen.shape[1]} units to learn from.")
-        self.nuisance_ = nuisance_directions(seen, self.n_nuisance)
-        for _ in range(2):
-            x = self._tensor(values)
-            penalty = self._penalty(x, random, show)
-            found = backend.fit(x, self.n_atoms, penalty, self._settings(), random_state=random, on_step=show)
-            self.nuisance_ = nuisance_directions(
-                seen, self.n_nuisance, codes=found.learner.codes.double().cpu().numpy()
-            )
-
-    def _improve_counts(self, X: Any, values: np.ndarray) -> None:
-        """From the weighted squared loss to the likelihood."""
-        found = fit_counts(
-            values,
-            self._atoms / self._scale,
-            self._offset / self._scale,
-            self.penalty_,
-            weights=self._scale**2,
-            learn_offset=self.offset,
-        )
-        self.utility_, self.usage_ = 0.5 * np.square(found.codes).mean(0), (found.codes > 0).mean(0)
-        order = np.argsort(-self.utility_, kind="stable")
-        self.utility_, self.usage_ = self.utility_[order], self.usage_[order]
-        self._atoms, self._offset = found.dictionary[order] * self._scale, found.offset * self._scale
-        self.objective_ = found.objective[-1]
-        self.history_ = [
-            *self.history_,
-            *({"stage": "counts", "penalty": self.penalty_, "objective": entry} for entry in found.objective),
-        ]
-        self._publish(X)
-
-    def _begin_stream(self, values: np.ndarray) -> None:
-        self._scale, self.nuisance_ = unit_scale(self, values), np.zeros((0, values.shape[1]))
-        x, random = self._tensor(values), check_random_state(self.random_state)
-        penalty = self._penalty(x, random, lambda step: None)
-        settings = self._settings()
-        start = random.standard_normal((self.n_atoms, values.shape[1]))
-        start = np.abs(start) if self.atoms == "nonnegative" else start
-        self._stream = backend.Learner(x.float(), torch.as_tensor(start).to(x.device, torch.float32), settings)
-        first = settings.first_level * backend.reference_penalty(x, self.n_atoms, offset=self.offset)
-        self._penalties = np.geomspace(max(first, penalty), penalty, settings.steps)
-        self._window = float(backend.memory(settings, 10**12, self.n_atoms))
-        self.history_ = []
-
-    def _restarts(self) -> int:
-        if self.n_restarts != "auto":
-            return int(self.n_restarts)
-        return 1 if self.n_atoms >= 256 else int(np.clip(256 // self.n_atoms, 2, 12))
-
-    def _keep(self, X: Any, values: np.ndarray, learner: backend.Learner, penalty: float) -> None:
-        utility = learner.utility() / learner.statistics.weight.clamp(min=1)
-        order = torch.argsort(utility, descending=True, stable=True)
-        self._atoms = learner.dictionary[order].double().cpu().numpy()
-        self._atoms /= np.linalg.norm(self._atoms, axis=1, keepdims=True)
-        self._offset = learner.offset.double().cpu().numpy()
-        self.utility_ = utility[order].double().cpu().numpy()
-        self.usage_ = learner.usage()[order].double().cpu().numpy()
-        self.penalty_, self.objective_ = penalty, learner.objective
-        self.mean_ = values.mean(0)
-        self._publish(X)
-
-    def _publish(self, X: Any) -> None:
-        """The fitted arrays in units of the data, as the kind that came in."""
-        raw = self._atoms / self._scale
-        # Exactly 1 where units have no weights, so that codes are what the solver gave.
-        self._norms = np.ones(len(raw)) if (self._scale == 1).all() else np.linalg.norm(raw, axis=1).clip(1e-300)
-        units = None
-        if isinstance(X, xr.DataArray):
-            units = {str(name): X[name].variable for name in X.coords if X[name].dims == ("unit",)}
-        self._label(units, isinstance(X, torch.Tensor), X.device if isinstance(X, torch.Tensor) else "cpu")
-
-    def _label(self, units: dict[str, xr.Variable] | None, tensor: bool, device: Any = "cpu") -> None:
-        atoms, offset = self._plain(), self._offset / self._scale
-        self.dictionary_: Any = atoms
-        self.offset_: Any = offset
-        if units is not None:
-            number = {"atom": np.arange(len(atoms))}
-            self.dictionary_ = xr.DataArray(atoms, {**number, **units}, ("atom", "unit"), "dictionary")
-            self.offset_ = xr.DataArray(offset, units, ("unit",), "offset")
-        elif tensor:
-            self.dictionary_, self.offset_ = (torch.from_numpy(value).to(device) for value in (atoms, offset))
-
-    def _plain(self) -> np.ndarray:
-        """Atoms of unit norm in units of the data."""
-        return self._atoms / self._scale / self._norms[:, None]
-
-    def _unit_names(self) -> np.ndarray:
-        if isinstance(self.dictionary_, xr.DataArray) and "unit" in self.dictionary_.coords:
-            return np.asarray(self.dictionary_["unit"].values)
-        return np.arange(self._atoms.shape[1])
+        return labelled_samples(self, X, reset)

@@ -14,6 +14,7 @@ from neurosparse.backend import dictionary as backend
 from neurosparse.backend.resampling import block_folds, group_folds
 from neurosparse.errors import InputError
 from neurosparse.population import as_matrix
+from neurosparse.sparse_coding.splitting import blocks_of_time, in_time, named_groups
 
 
 def select_dictionary(
@@ -130,23 +131,9 @@ def _folds(
     x: Any, kept: np.ndarray, groups: Any, n_folds: int, gap: int, random_state: Any
 ) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]], str]:
     """Labels of the samples, folds that keep them together, and what to call the split."""
-    sizes = x.shape[:-1]
-    first = np.repeat(np.arange(sizes[0]), int(np.prod(sizes[1:], dtype=int)))[kept]
-    if groups is None and isinstance(x, xr.DataArray):
-        if x.dims[0] == "time":
-            blocks = np.array_split(np.arange(len(first)), min(20 * n_folds, len(first)))
-            labels = np.concatenate([np.full(len(block), i) for i, block in enumerate(blocks)])
-            return labels, list(block_folds(len(first), n_folds, gap=gap)), "blocks of time"
-        groups = "stimulus" if "stimulus" in x.coords and x["stimulus"].dims == x.dims[:1] else None
-    name = groups if isinstance(groups, str) else "groups" if groups is not None else f"{n_folds} folds of samples"
-    if isinstance(groups, str):
-        if not isinstance(x, xr.DataArray) or groups not in x.coords or x[groups].dims != x.dims[:1]:
-            raise InputError(
-                f"groups names {groups!r}, which is no coord on the first dim of x. Give a coord or an array."
-            )
-        groups = x[groups].values
-    labels = np.arange(sizes[0]) if groups is None else np.asarray(groups)
-    if labels.shape != (sizes[0],):
-        raise InputError(f"groups needs one entry for each of {sizes[0]} entries of the first dim; got {labels.shape}.")
-    own = np.unique(labels, return_inverse=True)[1][first]
-    return own, list(group_folds(own, n_folds, random_state=random_state)), name
+    if in_time(x, groups):
+        n_samples = int(kept.sum())
+        return blocks_of_time(n_samples, 20 * n_folds), list(block_folds(n_samples, n_folds, gap=gap)), "blocks of time"
+    labels, name = named_groups(x, kept, groups)
+    folds = list(group_folds(labels, n_folds, random_state=random_state))
+    return labels, folds, name or f"{n_folds} folds of samples"

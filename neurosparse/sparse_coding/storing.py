@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 import xarray as xr
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
@@ -19,6 +20,8 @@ from neurosparse.errors import FileError
 from neurosparse.files import write_whole
 
 Arrays = dict[str, np.ndarray]
+KIND = "dictionary"
+_ARRAYS = ("utility_", "usage_", "mean_", "nuisance_", "_atoms", "_offset", "_scale", "_norms")
 
 
 def write(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> None:
@@ -45,6 +48,36 @@ def read(path: str | os.PathLike[str], kind: str) -> tuple[Arrays, dict[str, Any
     if header.get("kind") != kind:
         raise FileError(f"{path} holds {header.get('kind', 'something else')!r}; expected a {kind}.")
     return arrays, header
+
+
+def of_learner(learner: Any) -> tuple[Arrays, dict[str, Any]]:
+    """Arrays and header that `to_learner` makes the same fitted learner of."""
+    arrays = {name: getattr(learner, name) for name in _ARRAYS}
+    if learner.penalty_path_ is not None:
+        arrays |= {f"penalty_path_.{name}": entry for name, entry in learner.penalty_path_.items()}
+    return arrays, {
+        "kind": KIND,
+        "parameters": {name: plain(value) for name, value in learner.get_params().items()},
+        "container": "torch" if isinstance(learner.dictionary_, torch.Tensor) else "numpy",
+        "labels": labels_to_json(learner.dictionary_),
+        "penalty": learner.penalty_,
+        "objective": learner.objective_,
+        "history": learner.history_,
+        "verdict": getattr(learner, "verdict_", ""),
+    }
+
+
+def to_learner(learner: Any, arrays: Arrays, header: Mapping[str, Any]) -> None:
+    """Set what `of_learner` took, save labels."""
+    for name in _ARRAYS:
+        setattr(learner, name, arrays[name])
+    tried = {name.partition(".")[2]: entry for name, entry in arrays.items() if name.startswith("penalty_path_.")}
+    learner.penalty_path_ = tried or None
+    learner.penalty_, learner.objective_ = header["penalty"], header["objective"]
+    learner.history_, learner.n_iter_ = header["history"], len(header["history"])
+    if header.get("verdict"):
+        learner.verdict_ = header["verdict"]
+    learner.n_features_in_ = learner._atoms.shape[1]
 
 
 def labels_to_json(dictionary: Any) -> dict[str, Any] | None:
