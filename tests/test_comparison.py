@@ -214,6 +214,18 @@ def test_dimension_counts_directions_about_the_mean() -> None:
     assert np.isnan(rows._participation_ratio(np.ones((5, 2))))
 
 
+@pytest.mark.parametrize("control", [False, True])
+def test_maps_back_have_as_many_targets_as_maps_there(monkeypatch: pytest.MonkeyPatch, control: bool) -> None:
+    asked: dict[str, object] = {}
+    monkeypatch.setattr(rows, "linear_identifiability", lambda x, y, **named: asked.update(named))
+    known = worlds(5)
+    question = rows.Question(None, None, None, None, 12, QUICK, 0)
+    rows.maps_between(known["relative"], known["recording"], question, control=control)
+    assert asked["max_targets"] == 12
+    assert asked["n_permutations"] == (0 if control else QUICK.n_permutations)
+    assert asked["directions"] == (("x->y",) if control else ("x->y", "y->x"))
+
+
 def test_halves_are_measured_in_the_noise_that_the_responses_are() -> None:
     trials = worlds(5)["recording"]
     responses = population.scale_by_noise(trials)
