@@ -170,9 +170,7 @@ def match_codes_by_halves(codes: ArrayLike, truth: ArrayLike, *, min_events: int
         As in `match_codes`; `min_events` is asked of each half.
     """
     z, s = _same_samples(codes, truth)
-    scored = np.intersect1d(_scored(s[::2], min_events), _scored(s[1::2], min_events))
-    if not len(scored):
-        raise InputError(f"no latent is active in {min_events} samples of both halves. Give more samples.")
+    scored = _scored_by_halves(s, min_events)
     pairs = _pair(_columns(z[::2], "codes"), _columns(s[::2, scored], "truth"))
     found, true = _columns(z[1::2], "codes"), _columns(s[1::2, scored], "truth")
     value = np.abs((found[pairs.first] * true[pairs.second]).sum(1))
@@ -181,6 +179,8 @@ def match_codes_by_halves(codes: ArrayLike, truth: ArrayLike, *, min_events: int
 
 def match_support(codes: ArrayLike, truth: ArrayLike, *, min_events: int = 20, random_state: int | None = 0) -> Support:
     """Precision, recall and F1 of the active codes, matched to the true latents one to one by |correlation|.
+
+    Matched on every other sample and scored on the rest, as in `match_codes_by_halves`.
 
     Parameters
     ----------
@@ -201,9 +201,10 @@ def match_support(codes: ArrayLike, truth: ArrayLike, *, min_events: int = 20, r
     not those of latents that are left out.
     """
     z, s = _same_samples(codes, truth)
-    scored = _scored(s, min_events)
-    matched = match_codes(z, s, min_events=min_events)
-    everywhere = match_codes(z, s, min_events=1).code
+    scored = _scored_by_halves(s, min_events)
+    matched = match_codes(z[::2], s[::2], min_events=min_events)
+    everywhere = match_codes(z[::2], s[::2], min_events=1).code
+    z, s = z[1::2], s[1::2]
     extra = np.setdiff1d(np.arange(z.shape[1]), everywhere[everywhere >= 0])
     extra = np.setdiff1d(extra, matched.code[scored])
     found = np.zeros((len(z), len(scored)), dtype=bool)
@@ -217,12 +218,21 @@ def match_support(codes: ArrayLike, truth: ArrayLike, *, min_events: int = 20, r
 
 
 def chance_of_codes(
-    codes: ArrayLike, truth: ArrayLike, *, n_draws: int = 5, min_events: int = 20, random_state: int | None = 0
+    codes: ArrayLike,
+    truth: ArrayLike,
+    *,
+    n_draws: int = 5,
+    min_events: int = 20,
+    by_halves: bool = False,
+    random_state: int | None = 0,
 ) -> float:
-    """MCC of the same codes with samples shuffled, the mean over draws: what matching alone gives."""
+    """MCC of the same codes with samples shuffled, the mean over draws: what matching alone gives.
+
+    `by_halves`: of `match_codes_by_halves` rather than `match_codes`.
+    """
     z, s = _same_samples(codes, truth)
-    random = np.random.RandomState(random_state)
-    return float(np.mean([match_codes(random.permutation(z), s, min_events=min_events).mean for _ in range(n_draws)]))
+    random, scored = np.random.RandomState(random_state), match_codes_by_halves if by_halves else match_codes
+    return float(np.mean([scored(random.permutation(z), s, min_events=min_events).mean for _ in range(n_draws)]))
 
 
 def stability(dictionaries: Sequence[ArrayLike]) -> Floats:
@@ -265,6 +275,14 @@ def _scored(truth: Floats, min_events: int) -> Ints:
         raise InputError(
             f"no latent is active in {min_events} of {len(truth)} samples. Give more samples or a lower min_events."
         )
+    return scored
+
+
+def _scored_by_halves(truth: Floats, min_events: int) -> Ints:
+    """Latents active often enough in either half."""
+    scored = np.intersect1d(_scored(truth[::2], min_events), _scored(truth[1::2], min_events))
+    if not len(scored):
+        raise InputError(f"no latent is active in {min_events} samples of both halves. Give more samples.")
     return scored
 
 

@@ -6,14 +6,16 @@ Populations, arrays or tensors enter; codes of the same kind, fitted estimators 
 
 from neurosparse.sparse_coding.assessing import dictionary_stability
 from neurosparse.sparse_coding.coding import certify_codes, sparse_encode, sparse_encode_csr
-from neurosparse.sparse_coding.evidence import dictionary_recovery, surrogate_test
+from neurosparse.sparse_coding.evidence import surrogate_test
 from neurosparse.sparse_coding.foreseeing import recoverability
 from neurosparse.sparse_coding.learning import DictionaryLearning
+from neurosparse.sparse_coding.recovering import code_recovery, dictionary_recovery
 from neurosparse.sparse_coding.selecting import select_dictionary
 
 __all__ = [
     "DictionaryLearning",
     "certify_codes",
+    "code_recovery",
     "dictionary_recovery",
     "dictionary_stability",
     "recoverability",

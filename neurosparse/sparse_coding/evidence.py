@@ -1,4 +1,4 @@
-"""What a dictionary is worth: beside a Gaussian's, and beside the truth where it is known."""
+"""What a dictionary is worth beside a Gaussian's."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ import numpy as np
 import xarray as xr
 from tqdm import tqdm
 
-from neurosparse.backend import baselines, surrogate
-from neurosparse.backend.matching import chance_corrected, recovery
+from neurosparse.backend import surrogate
 from neurosparse.backend.resampling import block_folds, group_folds
 from neurosparse.errors import InputError
 from neurosparse.population import as_matrix
-from neurosparse.sparse_coding.coding import dictionary_values, same_units
 from neurosparse.sparse_coding.splitting import in_time, named_groups
 
 TOLD, NOT_TOLD = "told from Gaussian", "not told from Gaussian"
@@ -109,70 +107,6 @@ def surrogate_test(
             on_step=lambda _: bar.update(),
         )
     return _dataset(found, values.shape, n_atoms)
-
-
-def dictionary_recovery(
-    learned: Any, truth: Any, *, x: Any = None, n_draws: int = 20, random_state: Any = 0
-) -> xr.Dataset:
-    """How well a learned dictionary has the true atoms, one to one, with chance beside it.
-
-    Parameters
-    ----------
-    learned, truth : (atom, unit) DataArrays or arrays
-        Of any numbers of atoms, over the same units in the same scaling (a dictionary of data divided by the noise sd
-        is compared with the truth divided by it).
-    x : population or (sample, unit) array, optional
-        What was learned from; gives the covariance-matched chance.
-    n_draws : int
-        Random dictionaries a chance level.
-    random_state : int, numpy.random.RandomState or None
-
-    Returns
-    -------
-    Dataset
-        ``cosine`` over the true ``atom`` (|cos|; 0 where no learned atom was left); ``mean_cosine``;
-        ``share_above_90``, of atoms with |cos| >= .9; ``chance`` (mean |cos|) and ``chance_above_90`` over ``control``;
-        ``corrected``, ``(mean - c) / (1 - c)`` with the largest chance c.
-
-    Raises
-    ------
-    InputError
-        If the units differ.
-    """
-    found, true = dictionary_values(learned), dictionary_values(truth)
-    if isinstance(learned, xr.DataArray) and isinstance(truth, xr.DataArray) and "unit" in learned.coords:
-        same_units(truth["unit"].values, learned["unit"].values, "truth", "learned")
-    random = (
-        np.random.RandomState(random_state) if not isinstance(random_state, np.random.RandomState) else random_state
-    )
-    cosine = recovery(found, true)
-    controls = {"isotropic": lambda: baselines.random_dictionary(*found.shape, random_state=random)}
-    if x is not None:
-        rows = as_matrix(x).values
-        controls["covariance_matched"] = lambda: baselines.covariance_matched_dictionary(
-            rows, len(found), random_state=random
-        )
-    draws = {name: np.array([recovery(draw(), true) for _ in range(n_draws)]) for name, draw in controls.items()}
-    chance = np.array([values.mean() for values in draws.values()])
-    return xr.Dataset(
-        {
-            "cosine": ("atom", cosine),
-            "mean_cosine": cosine.mean(),
-            "share_above_90": (cosine >= 0.9).mean(),
-            "chance": ("control", chance),
-            "chance_above_90": ("control", np.array([(values >= 0.9).mean() for values in draws.values()])),
-            "corrected": chance_corrected(cosine.mean(), chance.max()),
-        },
-        coords={"atom": np.arange(len(true)), "control": list(controls)},
-        attrs={
-            "n_atoms": len(found),
-            "n_true_atoms": len(true),
-            "n_units": found.shape[1],
-            "n_draws": n_draws,
-            "direction": "higher is better",
-            "equivalence": "permutation and sign of atoms",
-        },
-    )
 
 
 def _check_sizes(shape: tuple[int, ...], n_atoms: int, n_surrogates: int) -> None:

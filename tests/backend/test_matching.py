@@ -30,13 +30,16 @@ def test_a_permuted_and_flipped_self_matches_wholly():
 
 
 # Published beside these as one or a few draws each; the spread of a single draw is .02 at the small one.
-@pytest.mark.parametrize(("n_units", "n_atoms", "chance"), [(8, 16, 0.611), (47, 100, 0.369), (79, 500, 0.345)])
+@pytest.mark.parametrize(
+    ("n_units", "n_atoms", "chance"), [(8, 16, 0.611), (47, 100, 0.369), (79, 500, 0.345), (93, 1000, 0.333)]
+)
 def test_chance_level_of_random_dictionaries(n_units, n_atoms, chance):
     values = [
         match(*(random_dictionary(n_atoms, n_units, random_state=2 * seed + side) for side in (0, 1))).value.mean()
         for seed in range(20 if n_atoms < 200 else 2)
     ]
-    assert np.mean(values) == pytest.approx(chance, abs=0.03)
+    # At (8, 16) the mean over 200 draws is .631 (sd .026): the published .611 is one draw, within one sd of it.
+    assert np.mean(values) == pytest.approx(chance, abs=0.03 if n_units == 8 else 0.02)
 
 
 def test_matching_is_one_to_one_and_not_greedy():
