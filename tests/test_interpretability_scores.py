@@ -235,6 +235,32 @@ def test_index_v2_is_asked_of_eight_hundred_stimuli():
         interpretability_scores(x[:700], scores="index_v2", stimulus_similarity=embedding, **SMALL)
 
 
+@pytest.mark.parametrize("device", ["auto", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_the_device_gives_the_numbers_of_the_cpu(device):
+    z, embedding, labels, _ = world(0, n=200)
+    given = {"stimulus_similarity": embedding, "labels": labels, "covariate": labels, "period": 12.0}
+    names = ("monosemanticity", "dprime", "class_contrast", "auc", "information", "stability", "direction_length")
+    first, second = (
+        interpretability_scores(stimuli_population(z), scores=names, device=place, **given, **SMALL)
+        for place in ("cpu", device)
+    )
+    for name in first.data_vars:
+        np.testing.assert_allclose(first[name], second[name], rtol=1e-4, atol=1e-5, err_msg=name)
+    with pytest.raises(InputError, match="device needs 'auto', 'cpu', 'cuda'"):
+        interpretability_scores(stimuli_population(z), scores=names, device="abacus", **given, **FEW)
+
+
+def test_profiles_are_measured_some_at_a_time_with_the_same_result(monkeypatch):
+    z, _, labels, _ = world(0, n=200)
+    names = ("dprime", "class_contrast", "auc")
+    whole = interpretability_scores(stimuli_population(z), scores=names, labels=labels, **SMALL)
+    monkeypatch.setattr("neurosparse.interpretability.labelled._PROFILES", 5)
+    monkeypatch.setattr("neurosparse.backend.psychophysics.selectivity._CHUNK", 1)
+    xr.testing.assert_allclose(
+        whole, interpretability_scores(stimuli_population(z), scores=names, labels=labels, **SMALL), atol=1e-5
+    )
+
+
 def test_the_slope_is_reported():
     z, embedding, _, _ = world(0, n=200)
     x = stimuli_population(z)

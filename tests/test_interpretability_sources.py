@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from neurosparse import interpretability_scores
 from neurosparse.backend.psychophysics import cosine_similarity, gabor_energy
 from neurosparse.errors import EvidenceWarning, InputError
 from neurosparse.interpretability import unit_half_scores
+from neurosparse.interpretability.similarity.own import held_out_share
 from neurosparse.population import from_arrays
 
 SMALL = {"n_explanations": 4, "quantile": 0.1, "n_permutations": 19, "n_bootstraps": 5}
@@ -105,6 +107,47 @@ def test_a_likeness_from_elsewhere_is_not_warned_of():
         warnings.simplefilter("error")
         for similarity in (stimuli_population(noisy), noisy @ noisy.T, np.ones((100, 100))):
             interpretability_scores(x, stimulus_similarity=similarity, scores="monosemanticity", **SMALL)
+
+
+@pytest.mark.parametrize("as_matrix", [False, True])
+def test_a_linear_image_of_the_code_is_warned_of_and_the_share_is_told(as_matrix):
+    rng = np.random.default_rng(0)
+    x = stimuli_population(rng.exponential(size=(100, 6)))
+    image = x.values @ rng.standard_normal((6, 9)) + 3.0
+    noisy = image + 0.3 * image.std() * rng.standard_normal(image.shape)
+    other = rng.standard_normal((100, 9))
+
+    def asked(features):
+        given = features @ features.T if as_matrix else stimuli_population(features)
+        scored = interpretability_scores(x, stimulus_similarity=given, scores="monosemanticity", **SMALL)
+        return scored.attrs["similarity_from_profiles"]
+
+    with pytest.warns(EvidenceWarning, match="is a linear image of the profiles .* says nothing that") as caught:
+        assert asked(image) == pytest.approx(1, abs=1e-9)
+    assert [Path(warning.filename).name for warning in caught] == [Path(__file__).name]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert 0.5 < asked(noisy) < 0.99
+        assert asked(other) < 0.2
+
+
+def test_the_share_is_held_out_and_not_told_where_samples_are_few():
+    rng = np.random.default_rng(0)
+    values, features = rng.standard_normal((90, 29)), rng.standard_normal((90, 3))
+    assert held_out_share(values, features) < 0  # 30 numbers fitted to 45 samples: in sample it would be two thirds
+    assert np.isnan(held_out_share(values[:89], features[:89]))
+    assert np.isnan(held_out_share(values, np.ones((90, 3))))
+    with_a_constant = np.column_stack([values[:, :5], np.ones(90), np.zeros(90), 2 * values[:, 0]])
+    assert held_out_share(with_a_constant, values[:, :5] @ rng.standard_normal((5, 4))) == pytest.approx(1)
+
+
+def test_warnings_point_at_who_called():
+    x = stimuli_population(np.random.default_rng(0).exponential(size=(100, 6)))
+    timed = from_arrays(x.values, dims=("time", "unit"), bin_width=0.1)
+    for profiles, similarity in ((x, x), (x, cosine_similarity(x.values).matrix), (timed, None)):
+        with pytest.warns(EvidenceWarning) as caught:
+            interpretability_scores(profiles, stimulus_similarity=similarity, scores="monosemanticity", **SMALL)
+        assert {Path(warning.filename).name for warning in caught} == {Path(__file__).name}
 
 
 # --- halves of units ------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from neurosparse.interpretability.mixing import mixing_test
 from neurosparse.interpretability.results import summary
 from neurosparse.interpretability.scores import interpretability_scores
 from neurosparse.interpretability.similarity import pixel_similarity
-from neurosparse.interpretability.sources import unit_half_scores
+from neurosparse.interpretability.unit_halves import unit_half_scores
 
 __all__ = [
     "ablation_scores",

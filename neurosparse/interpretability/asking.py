@@ -36,7 +36,8 @@ class Question:
 
     judge : None where no score needs a similarity. permuted : (permutation, sample), empty where undecidable. weights :
     (bootstrap, cluster). alpha : slope of the soft score, None to take it from the similarity. classes : (sample,) from
-    0. covariate : (sample, dimension). on_step : called once a draw.
+    0. covariate : (sample, dimension). on_step : called once a draw. device : of the matrix
+    products.
     """
 
     names: tuple[str, ...]
@@ -53,6 +54,7 @@ class Question:
     period: float | None = None
     n_bins: int = 20
     on_step: Callable[[], Any] | None = None
+    device: Any = "cpu"
     notes: dict[str, Any] = field(default_factory=dict)
 
     @property

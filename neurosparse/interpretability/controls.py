@@ -17,9 +17,10 @@ from neurosparse.backend.resampling import percentile_interval
 from neurosparse.errors import InputError
 from neurosparse.interpretability.asking import Question
 from neurosparse.interpretability.draws import Draws, quiet_mean
+from neurosparse.interpretability.families import measure
 from neurosparse.interpretability.profiles import Profiles, Trials, read_profiles
+from neurosparse.interpretability.reading import ask
 from neurosparse.interpretability.results import median_over
-from neurosparse.interpretability.scores import ask, measure
 
 Floats = NDArray[np.float64]
 

@@ -11,6 +11,7 @@ from neurosparse.backend.psychophysics import (
     Selectivity,
     bin_codes,
     information_per_spike,
+    left_product,
     map_stability,
     mean_direction_length,
     repeat_reliability,
@@ -20,6 +21,9 @@ from neurosparse.interpretability.asking import Question, sample_halves
 from neurosparse.interpretability.draws import Draws, none_drawn
 
 Floats = NDArray[np.float64]
+
+# Profiles whose selectivity is measured at once: what one half holds of them stays small.
+_PROFILES = 1000
 
 
 def _signed(asked: Question) -> str:
@@ -45,10 +49,17 @@ def selectivity_scores(asked: Question) -> dict[str, Draws]:
     if not names:
         return result
     halves = sample_halves(asked.samples, asked.classes, asked.rng)
-    measured = Selectivity(asked.samples.values, asked.classes, halves, tuple(names))
-    value, null = measured.scores(), measured.null(asked.permuted)
-    bootstrap = measured.bootstrap(asked.sample_weights)
-    how = f"{asked.shuffled.format('labels')}, the class picked anew"
+    how, weights = f"{asked.shuffled.format('labels')}, the class picked anew", asked.sample_weights
+    parts: list[list[dict[str, Floats]]] = [[], [], []]
+    for start in range(0, asked.samples.values.shape[1], _PROFILES):
+        some = asked.samples.values[:, start : start + _PROFILES]
+        measured = Selectivity(some, asked.classes, halves, tuple(names), asked.device)
+        for part, draws in zip(
+            parts, (measured.scores(), measured.null(asked.permuted), measured.bootstrap(weights)), strict=True
+        ):
+            part.append(draws)
+    joined = [{name: np.concatenate([each[name] for each in part], axis=-1) for name in names} for part in parts]
+    value, null, bootstrap = joined
     return result | {name: Draws(value[name], null[name], how, bootstrap=bootstrap[name]) for name in names}
 
 
@@ -59,15 +70,18 @@ def tuning_scores(asked: Question) -> dict[str, Draws]:
     codes, centres = bin_codes(asked.covariate, asked.n_bins, asked.period)
     n_bins, signed = len(centres), _signed(asked)
     halves = sample_halves(asked.samples, None, asked.rng)
+    product = left_product(values, asked.device)
 
     def information(codes: NDArray[np.int64], times: Floats | None = None) -> Floats:
-        return information_per_spike(*tuning_maps(values, codes, n_bins, times))
+        return information_per_spike(*tuning_maps(values, codes, n_bins, times, product))
 
     def direction(codes: NDArray[np.int64], times: Floats | None = None) -> Floats:
-        return mean_direction_length(tuning_maps(values, codes, n_bins, times)[0], centres[:, 0], asked.period or 1.0)
+        return mean_direction_length(
+            tuning_maps(values, codes, n_bins, times, product)[0], centres[:, 0], asked.period or 1.0
+        )
 
     def stability(codes: NDArray[np.int64], times: Floats | None = None) -> Floats:
-        return map_stability(values, codes, n_bins, halves, times)
+        return map_stability(values, codes, n_bins, halves, times, product)
 
     measures: dict[str, Callable[..., Floats]] = {
         "information": information,

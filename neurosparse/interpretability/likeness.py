@@ -103,7 +103,11 @@ def index_two_scores(asked: Question) -> dict[str, Draws]:
     for block in _blocks(asked):
         trials = index.trials(block.ranking, asked.samples.groups, asked.rng)
         observed = index.scores(block.similarity, trials, same)
-        null = [index.scores(block.similarity, trials, order).mean(axis=1) for order in asked.permuted]
+        null = []
+        for order in asked.permuted:
+            null.append(index.scores(block.similarity, trials, order).mean(axis=1))
+            if asked.on_step:
+                asked.on_step()
         kept.append((observed, np.array(null).reshape(len(null), -1), block.columns))
     counts = asked.rng.multinomial(index.n_trials, np.full(index.n_trials, 1 / index.n_trials), len(asked.weights))
     values, nulls, resampled = (np.zeros((n, n_profiles)) for n in (1, len(asked.permuted), len(counts)))
@@ -128,8 +132,8 @@ def monosemanticity_scores(asked: Question) -> dict[str, Draws]:
     for block in used:
         found = (
             monosemanticity(block.ranking, block.similarity)[None],
-            monosemanticity_draws(block.ranking, block.similarity, permuted=asked.permuted),
-            monosemanticity_draws(block.ranking, block.similarity, weights=asked.sample_weights),
+            monosemanticity_draws(block.ranking, block.similarity, permuted=asked.permuted, device=asked.device),
+            monosemanticity_draws(block.ranking, block.similarity, weights=asked.sample_weights, device=asked.device),
         )
         for part, draws in zip(parts, found, strict=True):
             whole = np.full((len(draws), shape), np.nan)

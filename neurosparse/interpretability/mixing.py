@@ -15,7 +15,8 @@ from neurosparse.errors import InputError
 from neurosparse.interpretability.asking import Question
 from neurosparse.interpretability.controls import changed, gain_p
 from neurosparse.interpretability.draws import quiet_mean
-from neurosparse.interpretability.scores import ask, measure
+from neurosparse.interpretability.families import measure
+from neurosparse.interpretability.reading import ask
 
 Floats = NDArray[np.float64]
 

@@ -94,7 +94,7 @@ def _of_trials(x: xr.DataArray, values: NDArray[np.float64], rows: NDArray[np.in
             f"{int((~several).sum())} of {len(labels)} stimuli have one trial and are left out: profiles are ranked "
             "and judged on different trials. Pass population.average(x) to use them all, ranked and judged alike.",
             DataWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
         keep = several[codes]
         values, rows = values[keep], rows[keep]

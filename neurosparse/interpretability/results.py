@@ -134,6 +134,7 @@ def attributes(asked: Question, scores: dict[str, Draws], note: str, random_stat
     return {
         **result,
         "similarity": asked.judge.what,
+        "similarity_from_profiles": asked.judge.from_profiles,
         "split": _split(profiles, asked.judge),
         "n_tasks": draw.n_tasks,
         "n_explanations": draw.n_explanations,

@@ -2,46 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import xarray as xr
 from tqdm import tqdm
 
-from neurosparse.backend.psychophysics import Draw, Similarity
-from neurosparse.interpretability import labelled, likeness
-from neurosparse.interpretability.about import BY_SIMILARITY, read_names
-from neurosparse.interpretability.asking import (
-    Question,
-    check_draws,
-    cluster_weights,
-    near,
-    one_a_stimulus,
-    permuted_samples,
-    read_classes,
-    read_covariate,
-)
-from neurosparse.interpretability.draws import Draws
-from neurosparse.interpretability.profiles import Profiles, apart_in_time, check_enough, grouped, read_profiles
+from neurosparse.backend.psychophysics import Draw
+from neurosparse.interpretability.families import measure
+from neurosparse.interpretability.reading import ask
 from neurosparse.interpretability.results import attributes, coords, variables
-from neurosparse.interpretability.similarity import observed_together, read_judge
-from neurosparse.interpretability.sources import covariate_similarity, label_similarity
-from neurosparse.interpretability.sparseness import sparseness_scores
-
-# Each family of scores is measured together, where one of its names is asked for.
-FAMILIES: list[tuple[tuple[str, ...], Callable[[Question], dict[str, Draws]]]] = [
-    (("mis", "soft_mis"), likeness.two_alternative_scores),
-    (("lifetime_sparseness", "hoyer_sparseness", "kurtosis", "population_sparseness"), sparseness_scores),
-    (("monosemanticity",), likeness.monosemanticity_scores),
-    (("intrusion",), likeness.intrusion_scores),
-    (("index_v1",), likeness.index_one_scores),
-    (("index_v2",), likeness.index_two_scores),
-    (("dprime", "class_contrast", "auc"), labelled.selectivity_scores),
-    (("information", "stability", "direction_length"), labelled.tuning_scores),
-    (("reliability",), labelled.reliability_scores),
-]
 
 
 def interpretability_scores(
@@ -64,6 +34,7 @@ def interpretability_scores(
     groups: Any = None,
     random_state: Any = 0,
     nan: str = "raise",
+    device: Any = "cpu",
     progress: bool = False,
 ) -> xr.Dataset:
     r"""Score how well each profile can be understood from the stimuli at its ends, and how sparse it is.
@@ -125,6 +96,8 @@ def interpretability_scores(
     random_state : int, numpy.random.Generator or None
     nan : {"raise", "drop"}
         Raise on NaN, or leave those samples out with a warning that counts them.
+    device : {"cpu", "auto", "cuda"} or torch.device
+        Of the matrix products of monosemanticity, selectivity and tuning; tasks are asked on the CPU.
     progress : bool
         Show a bar over the draws of the scores that ask tasks.
 
@@ -147,8 +120,8 @@ def interpretability_scores(
     Warns
     -----
     EvidenceWarning
-        If the similarity holds a profile it is to judge, or comes from other units on the very trials or times that
-        are ranked, so that shared noise passes for signal.
+        If the similarity holds a profile it is to judge, or is a linear image of the profiles (see Notes), or comes
+        from other units on the very trials or times that are ranked, so that shared noise passes for signal.
     DataWarning
         If stimuli with one trial, or samples with NaN, are left out.
 
@@ -168,6 +141,11 @@ def interpretability_scores(
     (None, or a population of these trials), the second half gives the similarity and the first is j: were both second,
     noise that units share on a trial would make answers right, or wrong, together (the median's false positives rose
     to .10-.15 at .05). So no trial's noise enters both the choice of stimuli and their similarity.
+
+    *The code as its own judge.* ``attrs["similarity_from_profiles"]`` is the held-out R2 of the similarity's embedding
+    (of a matrix: its columns) predicted linearly from the profiles. Near 1, profiles and similarity hold the same
+    information, and a high score says little; above .9999 a warning says so. It is NaN where there are fewer than three
+    stimuli a profile, and blind to nonlinear images and to matrices of cosines of a linear one.
 
     *Nulls.* By similarity, labels and covariate: whole stimuli permuted against them, tasks as they are; for times,
     circular shifts where the recording is 50 or more autocorrelation times tau long, else p is NaN and
@@ -219,88 +197,12 @@ def interpretability_scores(
         groups=groups,
         random_state=random_state,
         nan=nan,
+        device=device,
     )
     with tqdm(desc="interpretability", unit="draw", disable=not progress, leave=False) as bar:
         found = measure(replace(asked, on_step=bar.update))
-    result = xr.Dataset(coords=coords(asked.samples))
+    entries: dict[str, Any] = {}
     for name in asked.names:
         dim = asked.samples.dim if name == "population_sparseness" else asked.samples.last
-        result = result.assign(variables(name, found[name], dim, asked.rng))
-    result.attrs = attributes(asked, found, note, random_state)
-    return result
-
-
-def measure(asked: Question) -> dict[str, Draws]:
-    """The draws of every score that is asked for."""
-    found: dict[str, Draws] = {}
-    for names, family in FAMILIES:
-        if set(names) & set(asked.names):
-            found |= family(asked)
-    return found
-
-
-def ask(
-    profiles: Any,
-    *,
-    scores: Any,
-    stimuli: Any,
-    stimulus_similarity: Any,
-    draw: Draw,
-    draws: tuple[Any, Any],
-    random_state: Any,
-    nan: str = "raise",
-    labels: Any = None,
-    covariate: Any = None,
-    period: float | None = None,
-    n_bins: int = 20,
-    alpha: float | None = None,
-    groups: Any = None,
-) -> tuple[Question, str]:
-    """Read and check what `interpretability_scores` was given, once; also why there is no p-value, or nothing."""
-    check_draws(*draws)
-    rng = np.random.default_rng(random_state)
-    profiles, stimulus_similarity = observed_together(profiles, stimulus_similarity, nan)
-    samples = read_profiles(profiles, nan)
-    names = read_names(scores, _given(samples, labels, covariate, period), len(samples.labels))
-    place = read_covariate(covariate, samples, period)
-
-    def told(name: str) -> Similarity:
-        if name == "covariate":
-            return covariate_similarity(place, period)
-        return label_similarity(None if labels is None else one_a_stimulus(labels, samples, "labels"))
-
-    by_similarity = bool(set(names) & set(BY_SIMILARITY))
-    judge = read_judge(samples, stimuli, stimulus_similarity, nan, told) if by_similarity else None
-    samples = grouped(samples, near(samples, stimuli, groups))
-    samples = apart_in_time(samples, judge.features if judge else None)
-    if {"mis", "soft_mis"} & set(names):
-        check_enough(samples, draw.n_explanations)
-    permuted, note = permuted_samples(samples, draws[0], rng)
-    return (
-        Question(
-            names=names,
-            samples=samples,
-            judge=judge,
-            draw=draw,
-            permuted=permuted,
-            weights=cluster_weights(samples, draws[1], rng),
-            n_permutations=int(draws[0]),
-            rng=rng,
-            alpha=alpha,
-            classes=read_classes(labels, samples),
-            covariate=place,
-            period=period,
-            n_bins=n_bins,
-        ),
-        note,
-    )
-
-
-def _given(samples: Profiles, labels: Any, covariate: Any, period: Any) -> set[str]:
-    told = {
-        "labels": labels is not None,
-        "covariate": covariate is not None,
-        "period": covariate is not None and period is not None and np.ndim(covariate) == 1,
-        "trials": samples.trials is not None,
-    }
-    return {name for name, there in told.items() if there}
+        entries |= variables(name, found[name], dim, asked.rng)
+    return xr.Dataset(entries, coords(asked.samples), attributes(asked, found, note, random_state))

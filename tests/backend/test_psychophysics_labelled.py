@@ -86,6 +86,42 @@ def test_selectivity_is_at_chance_for_noise_and_finds_planted_classes():
         assert abs(noise.mean() - chance) < 3 * noise.std() / np.sqrt(150)
 
 
+def test_draws_of_selectivity_are_those_of_one_draw_after_another():
+    # Loops over the definitions: classes permuted and picked anew; the picked class's moments with samples repeated.
+    rng = np.random.default_rng(3)
+    classes = rng.integers(0, 3, 80)
+    values = np.round(rng.exponential(size=(80, 6)) + (classes[:, None] == np.arange(6) % 3), 1)
+    half = halves_of(classes, 1)[0]
+    measured = Selectivity(values, classes, half[None], MEASURES)
+    permuted = np.stack([rng.permutation(80) for _ in range(4)])
+    null, weights = measured.null(permuted), rng.multinomial(80, np.full(80, 1 / 80), size=3)
+    resampled = measured.bootstrap(weights)
+
+    def held_out(labels, repeats):
+        found = {name: np.zeros(6) for name in MEASURES}
+        for train, test in ((half, ~half), (~half, half)):
+            rows = np.repeat(np.flatnonzero(test), repeats[test])
+            learned = class_statistics(values[train], members_of(labels)[:, train])
+            learned["auc"] = class_auc(stats.rankdata(values[train], axis=0), members_of(labels)[:, train])
+            judged = class_statistics(values[rows], members_of(labels)[:, rows])
+            judged["auc"] = class_auc(stats.rankdata(values[rows], axis=0), members_of(labels)[:, rows])
+            for name in MEASURES:
+                pick = learned["auc" if name == "auc" else "dprime"].argmax(axis=0)
+                found[name] += judged[name][pick, np.arange(6)] / 2
+        return found
+
+    for draw, order in enumerate(permuted):
+        expected = held_out(classes[order], np.ones(80, dtype=int))
+        for name in MEASURES:
+            np.testing.assert_allclose(null[name][draw], expected[name], rtol=1e-3, atol=1e-4, err_msg=name)
+    for draw, repeats in enumerate(weights):
+        expected = held_out(classes, repeats)
+        for name in ("dprime", "class_contrast"):
+            np.testing.assert_allclose(resampled[name][draw], expected[name], rtol=1e-3, atol=1e-4, err_msg=name)
+        # The AUC's are the first order in the weights, so that they are near, not equal.
+        np.testing.assert_allclose(resampled["auc"][draw], expected["auc"], atol=0.08)
+
+
 def test_null_and_bootstrap_of_selectivity():
     rng = np.random.default_rng(2)
     classes = rng.integers(0, 3, 120)

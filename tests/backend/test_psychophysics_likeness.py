@@ -16,6 +16,7 @@ from neurosparse.backend.psychophysics import (
     answer,
     cosine_similarity,
     evidence_scale,
+    left_product,
     monosemanticity,
     monosemanticity_draws,
     soft_credit,
@@ -91,6 +92,20 @@ def test_draws_of_monosemanticity_are_permuted_and_repeated_rows():
             pairs = rescaled[copies][:, None] * rescaled[copies][None] * apart[..., None]  # (copy, copy, profile)
             alike = (rows @ rows.T)[np.ix_(copies, copies)]
             np.testing.assert_allclose(draw, (pairs * alike[..., None]).sum((0, 1)) / pairs.sum((0, 1)), atol=1e-5)
+
+
+@pytest.mark.parametrize("device", ["auto", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_products_on_a_device_are_those_of_numpy(device):
+    rng = np.random.default_rng(0)
+    part, held = rng.standard_normal((5, 30)), rng.standard_normal((30, 4))
+    np.testing.assert_allclose(left_product(held, device)(part), part @ held, rtol=1e-12)
+    values, features = rng.exponential(size=(50, 3)), rng.standard_normal((50, 4))
+    orders = np.stack([rng.permutation(50) for _ in range(3)])
+    for similarity in (Similarity(rows=features), Similarity(matrix=features @ features.T)):
+        first, second = (
+            monosemanticity_draws(values, similarity, permuted=orders, device=place) for place in ("cpu", device)
+        )
+        np.testing.assert_allclose(first, second, rtol=1e-4, atol=1e-5)
 
 
 def test_a_profile_that_prefers_nothing_has_the_mean_similarity_and_a_class_that_of_its_pairs():

@@ -16,6 +16,7 @@ from tests.benchmarks import harness
 BENCHMARKS = {
     "identifiability": "similarity and held-out maps of two codes, beside numpy and scikit-learn",
     "inference": "sparse codes of a given dictionary, beside SPAMS, scikit-learn, FISTA and sporco",
+    "interpretability": "what the scores rank, how fast they are, networks, V4 and head-direction cells",
     "recordings": "NWB to population: counts, trial-aligned tensors, opening, beside pynapple, elephant and h5py",
     "recoverability": "what is foretold of a fit, beside what a fit finds, in 40 cells of size and noise",
     "recovery": "dictionaries learned from samples of a planted one, beside the oracle and chance",

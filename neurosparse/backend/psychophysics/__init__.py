@@ -20,11 +20,14 @@ from neurosparse.backend.psychophysics.concepts import (
     sparse_probe,
 )
 from neurosparse.backend.psychophysics.directions import DIRECTIONS, as_sparse, mixtures, rotated
-from neurosparse.backend.psychophysics.extremes import AlikeAtTheTop, IndexTwo, Intrusion
 from neurosparse.backend.psychophysics.gabor import gabor_energy
+from neurosparse.backend.psychophysics.index import AlikeAtTheTop, IndexTwo
+from neurosparse.backend.psychophysics.intrusion import Intrusion
 from neurosparse.backend.psychophysics.monosemanticity import monosemanticity, monosemanticity_draws, unit_range
+from neurosparse.backend.psychophysics.products import left_product
 from neurosparse.backend.psychophysics.repeats import repeat_reliability
 from neurosparse.backend.psychophysics.selectivity import Selectivity, class_auc, class_statistics
+from neurosparse.backend.psychophysics.shares import randomised_p_value, wilson_interval
 from neurosparse.backend.psychophysics.similarity import Similarity, cosine_rows, cosine_similarity
 from neurosparse.backend.psychophysics.sparseness import (
     hoyer,
@@ -47,10 +50,8 @@ from neurosparse.backend.psychophysics.two_alternative import (
     credit,
     evidence_scale,
     query_truth,
-    randomised_p_value,
     soft_credit,
     two_alternative,
-    wilson_interval,
 )
 
 __all__ = [
@@ -88,6 +89,7 @@ __all__ = [
     "information_per_spike",
     "kurtosis",
     "least_samples",
+    "left_product",
     "map_stability",
     "mean_direction_length",
     "mixtures",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neurosparse.backend.psychophysics.products import left_product
 from neurosparse.backend.psychophysics.similarity import Similarity
 from neurosparse.backend.psychophysics.tasks import FLAT
 
@@ -63,7 +65,12 @@ def monosemanticity(values: Floats, similarity: Similarity) -> Floats:
 
 
 def monosemanticity_draws(
-    values: Floats, similarity: Similarity, *, permuted: Ints | None = None, weights: Ints | None = None
+    values: Floats,
+    similarity: Similarity,
+    *,
+    permuted: Ints | None = None,
+    weights: Ints | None = None,
+    device: Any = "cpu",
 ) -> Floats:
     """`monosemanticity` of many draws: similarities permuted, or samples resampled.
 
@@ -75,6 +82,8 @@ def monosemanticity_draws(
         Sample i takes the similarities of sample ``permuted[b, i]``.
     weights : (draw, sample) int64 array, optional
         How often each sample occurs; a sample makes no pair with its own copies. Give one of the two.
+    device : {"auto", "cpu", "cuda"} or torch.device
+        Of the matrix products.
 
     Returns
     -------
@@ -90,38 +99,36 @@ def monosemanticity_draws(
     if not len(chosen):
         return np.empty((0, values.shape[1]))
     parts = _by_rows if similarity.rows is not None else _by_matrix
-    found = list(parts(activity, similarity, permuted is not None, chosen))
-    return np.concatenate(found)
+    return np.concatenate(list(parts(activity, similarity, permuted is not None, chosen, device)))
 
 
-def _by_rows(activity: Floats, similarity: Similarity, shuffled: bool, chosen: Ints) -> Iterator[Floats]:
+def _by_rows(activity: Floats, similarity: Similarity, shuffled: bool, chosen: Ints, device: Any) -> Iterator[Floats]:
     rows = np.asarray(similarity.rows, dtype=np.float32)
     n, n_features = rows.shape
     square, length = activity**2, (rows**2).sum(axis=1)
+    times_activity, times_square = left_product(activity, device), left_product(square, device)
     step = max(_CHUNK // (n_features * max(n, activity.shape[1])), 1)
     for start in range(0, len(chosen), step):
         part = chosen[start : start + step]
         times = np.ones((1, n), dtype=np.float32) if shuffled else part.astype(np.float32)
         each = rows[part] if shuffled else times[:, :, None] * rows  # (draw, sample, feature)
-        drive = each.transpose(0, 2, 1).reshape(-1, n) @ activity
+        drive = times_activity(each.transpose(0, 2, 1).reshape(-1, n))
         own = times**2 * (length[part] if shuffled else length)
-        above = (drive**2).reshape(len(part), n_features, -1).sum(axis=1, dtype=np.float64) - own @ square
-        yield _over_pairs(above, _pairs(activity, square, times))
+        above = (drive**2).reshape(len(part), n_features, -1).sum(axis=1, dtype=np.float64) - times_square(own)
+        yield _over_pairs(above, times_activity(times).astype(np.float64) ** 2 - times_square(times**2))
 
 
-def _by_matrix(activity: Floats, similarity: Similarity, shuffled: bool, chosen: Ints) -> Iterator[Floats]:
+def _by_matrix(activity: Floats, similarity: Similarity, shuffled: bool, chosen: Ints, device: Any) -> Iterator[Floats]:
     matrix = np.asarray(similarity.matrix, dtype=np.float32)
     square, itself = activity**2, np.diag(matrix)
+    times_matrix = left_product(matrix.T, device)
     for draw in chosen:
         times = np.ones((1, len(matrix)), dtype=np.float32) if shuffled else draw[None].astype(np.float32)
         # Permuted similarities of samples are the similarities of samples permuted back.
         active = activity[np.argsort(draw)] if shuffled else times.T * activity
-        above = np.einsum("ik,ik->k", active, matrix @ active) - itself @ active**2
-        yield _over_pairs(above[None], _pairs(activity, square, times))
-
-
-def _pairs(activity: Floats, square: Floats, times: Floats) -> Floats:
-    return (times @ activity).astype(np.float64) ** 2 - times**2 @ square
+        above = np.einsum("ik,ik->k", active, times_matrix(active.T).T) - itself @ active**2
+        pairs = (times @ activity).astype(np.float64) ** 2 - times**2 @ square
+        yield _over_pairs(above[None], pairs)
 
 
 def _over_pairs(above: Floats, below: Floats) -> Floats:

@@ -85,6 +85,21 @@ def side_limits(values: NDArray[np.float64], n_explanations: int) -> Ints:
     return limits
 
 
+def top_sides(values: NDArray[np.float64], n_shown: int, rng: np.random.Generator) -> tuple[Ints, Ints]:
+    """Samples of each profile from the most active on, (profile, sample), and how many its top may hold, (profile,)."""
+    limits = side_limits(values, n_shown - 1)
+    return np.ascontiguousarray(rank_order(values, rng)[:, ::-1]), limits[:, 0]
+
+
+@njit(cache=True)
+def apart_from(sample: Any, others: Any, groups: Any, gap: Any) -> bool:
+    """Whether no one of `others` is a near-duplicate of `sample`, or within the gap of it."""
+    apart = True
+    for other in others:
+        apart = apart and groups[other] != groups[sample] and abs(other - sample) >= gap
+    return apart
+
+
 def draw_tasks(
     order: Ints, limits: Ints, groups: Ints, draw: Draw, rng: np.random.Generator, weights: Ints | None = None
 ) -> Ints:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosparse.backend.linear.scoring import correlations, fisher_mean
+from neurosparse.backend.psychophysics.products import Product
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -47,16 +48,18 @@ def bin_codes(covariate: Floats, n_bins: int, period: float | None = None) -> tu
     return codes, np.stack([axis.ravel() for axis in axes], axis=1)
 
 
-def tuning_maps(values: Floats, codes: Ints, n_bins: int, times: Floats | None = None) -> tuple[Floats, Floats]:
+def tuning_maps(
+    values: Floats, codes: Ints, n_bins: int, times: Floats | None = None, product: Product | None = None
+) -> tuple[Floats, Floats]:
     """Mean response in each bin (bin, profile), NaN where no sample fell, and how many did (bin,).
 
-    `times` (sample,) says how often each sample occurs.
+    `times` (sample,) says how often each sample occurs; `product` is `left_product` of the values.
     """
     members = np.asarray(np.arange(n_bins)[:, None] == codes, dtype=np.float64)
     if times is not None:
         members *= times
     occupancy = members.sum(axis=1)
-    total = members @ values
+    total = members @ values if product is None else np.asarray(product(members), dtype=np.float64)
     visited = occupancy[:, None] > 0
     return np.where(visited, total / np.where(visited, occupancy[:, None], 1.0), np.nan), occupancy
 
@@ -98,7 +101,14 @@ def mean_direction_length(maps: Floats, centres: Floats, period: float) -> Float
     return np.where(total > 0, np.abs(turn @ maps[visited]) / np.where(total > 0, total, 1.0), np.nan)
 
 
-def map_stability(values: Floats, codes: Ints, n_bins: int, halves: Bools, times: Floats | None = None) -> Floats:
+def map_stability(
+    values: Floats,
+    codes: Ints,
+    n_bins: int,
+    halves: Bools,
+    times: Floats | None = None,
+    product: Product | None = None,
+) -> Floats:
     """Correlation of the maps of two halves of the samples over the bins that both visited, Fisher mean over splits.
 
     `halves` (split, sample); the result is (profile,), NaN where fewer than three bins are shared.
@@ -106,7 +116,7 @@ def map_stability(values: Floats, codes: Ints, n_bins: int, halves: Bools, times
     each = []
     for half in halves:
         count = np.ones(len(values)) if times is None else times
-        first, second = (tuning_maps(values, codes, n_bins, count * part)[0] for part in (half, ~half))
+        first, second = (tuning_maps(values, codes, n_bins, count * part, product)[0] for part in (half, ~half))
         both = np.isfinite(first).all(axis=1) & np.isfinite(second).all(axis=1)
         enough = both.sum() >= 3
         each.append(correlations(first[both], second[both]) if enough else np.full(values.shape[1], np.nan))

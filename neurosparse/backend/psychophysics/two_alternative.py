@@ -93,18 +93,11 @@ def two_alternative(
 
     Parameters
     ----------
-    blocks : iterable of Block
-        `draw.n_tasks` tasks are drawn in each; they are used one at a time.
-    n_profiles : int
+    blocks, n_profiles, permuted, clusters, weights
+        As for `answer`; `draw.n_tasks` tasks are drawn in each block.
     draw : Draw
     groups : (sample,) int64 array
         Near-duplicates share a label and never meet in a task.
-    permuted : (permutation, sample) int64 array
-        Sample i takes the similarities of sample ``permuted[b, i]``; tasks stay as they are. May be empty.
-    clusters : (sample,) int64 array
-        What a bootstrap draws as a whole: groups of stimuli, blocks of time.
-    weights : (bootstrap, cluster) int64 array
-        How often each cluster occurs in a bootstrap sample, on which pools and tasks are drawn anew. May be empty.
     random_state : int or numpy.random.Generator
 
     Returns
@@ -123,39 +116,3 @@ def two_alternative(
     rng = np.random.default_rng(random_state)
     task = TwoAlternative(draw, groups)
     return answer(blocks, n_profiles, task, permuted=permuted, clusters=clusters, weights=weights, rng=rng)[0]
-
-
-def wilson_interval(score: Floats, n_tasks: Ints) -> tuple[Floats, Floats]:
-    """95 % Wilson interval of a share of `n_tasks` independent tasks; NaN where `score` is.
-
-    It keeps its width where all answers are right, and a bootstrap of them has none.
-
-    References
-    ----------
-    E. Wilson, Journal of the American Statistical Association 22:209-212 (1927).
-    """
-    z = 1.959963984540054
-    n = np.maximum(n_tasks, 1)
-    centre = (score + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(score * (1 - score) / n + z**2 / (4 * n**2))
-    return centre - half, centre + half
-
-
-def randomised_p_value(observed: Floats, null: Floats, rng: np.random.Generator) -> Floats:
-    """One-sided p-value with ties broken at random, p = (#{null > observed} + U (1 + #{null = observed})) / (1 + B).
-
-    Parameters
-    ----------
-    observed : (profile,) array
-    null : (draw, profile) array
-    rng : numpy.random.Generator
-        Gives U, uniform in [0, 1), one a profile.
-
-    Returns
-    -------
-    (profile,) array
-        Uniform under the null for scores that take few values, where the plain p-value is only super-uniform.
-    """
-    above, equal = (null > observed).sum(axis=0), (null == observed).sum(axis=0)
-    p = (above + rng.random(np.shape(observed)) * (1 + equal)) / (1 + len(null))
-    return np.where(np.isnan(observed), np.nan, p)
