@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from mmap import mmap
 from typing import Any
 
+import h5py
 import numpy as np
 
 from neurosparse.errors import FileError, InputError, MissingError
@@ -117,9 +119,20 @@ def _read(column: Column, bounds: np.ndarray, rows: np.ndarray) -> list[np.ndarr
         start = bounds[wanted[0]]
         n_near = np.searchsorted(bounds[wanted + 1], start + BLOCK, side="right")
         near, wanted = np.split(wanted, [max(n_near, 1)])
-        block = np.asarray(column.data[start : bounds[near[-1] + 1]], dtype=np.float64)
+        block = _own_pages(column.data[start : bounds[near[-1] + 1]])
         trains |= {int(row): block[bounds[row] - start : bounds[row + 1] - start] for row in near}
+    if isinstance(column.data, h5py.Dataset) and column.data.chunks and column.data.file.driver != "fileobj":
+        column.data.refresh()  # has HDF5 let go of the last chunks, up to 32 MB, that it keeps of an open dataset
     return [trains[int(row)] for row in rows]
+
+
+def _own_pages(stored: np.ndarray) -> np.ndarray:
+    """`stored` as float64, in memory that goes back to the system with the array; malloc would keep it."""
+    if not len(stored):
+        return np.empty(0)
+    values = np.frombuffer(mmap(-1, 8 * len(stored)), dtype=np.float64)
+    values[:] = stored
+    return values
 
 
 def _cleaned(trains: list[np.ndarray], labels: np.ndarray, report: LoadReport) -> list[np.ndarray]:
