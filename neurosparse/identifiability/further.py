@@ -46,7 +46,10 @@ def panel(both: Pair, split: Split, parts: Sequence[HeldOut]) -> dict[str, list[
     for part in parts:
         r, _ = held_out_scores(part.mapped, part.baseline, part.observed, _fold_of(split, len(x)))
         source, target = ("x", "y") if part.direction == "x->y" else ("y", "x")
-        values = map_singular_values(x if source == "x" else y, part.observed, float(np.median(part.penalty)))
+        penalty = float(np.median(part.penalty))
+        values = np.zeros(1)
+        if np.isfinite(penalty):
+            values = map_singular_values(x if source == "x" else y, part.observed, penalty)
         found["pooled_R2"].append(_pooled(part, split))
         found["weak_mcc"].append(float(np.nanmean(r)) if np.isfinite(r).any() else np.nan)
         found["strong_mcc"].append(strong)

@@ -38,6 +38,7 @@ class HeldOut:
     n_targets_available: int
     n_predictors: int
     notes: tuple[str, ...]
+    rank: NDArray[np.int64] | None = None
 
 
 def assemble(
@@ -63,6 +64,7 @@ def assemble(
     }
     per_sample = {name: ((*dims, "target"), values.reshape(*shape, -1)) for name, values in stacked.items()}
     sizes = [len(part.units) for part in parts]
+    ranks = [part.rank for part in parts if part.rank is not None]
     result = xr.Dataset(
         per_target
         | {
@@ -70,6 +72,7 @@ def assemble(
             "penalty": (("fold_index", "target"), np.hstack([part.penalty for part in parts])),
         }
         | per_direction
+        | ({"rank": (("direction", "fold_index"), np.stack(ranks))} if ranks else {})
         | {"null_median_r": (("direction", "permutation"), np.stack([nan_median(part.null_r) for part in parts]))}
         | per_sample
         | {"fold": (dims, fold.reshape(shape)), "group": (dims, group.reshape(shape))},

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, cast
 
 import numpy as np
 import xarray as xr
 
-from neurosparse.backend.linear import PENALTIES, cross_validated_ridge
+from neurosparse.backend.linear import PENALTIES, LowRank, cross_validated_low_rank, cross_validated_ridge
 from neurosparse.errors import InputError
 from neurosparse.identifiability import further
 from neurosparse.identifiability.pairing import Nan, Pair, Side, pair
 from neurosparse.identifiability.results import DIRECTIONS, HeldOut, assemble
 from neurosparse.identifiability.splits import Split, make_split
+
+ESTIMATORS = ("ridge", "reduced_rank", "pls")
 
 
 def linear_identifiability(
@@ -23,6 +26,7 @@ def linear_identifiability(
     *,
     groups: Any = None,
     n_folds: int = 5,
+    estimator: str = "ridge",
     penalties: Sequence[float] | None = None,
     n_permutations: int = 200,
     n_bootstraps: int = 1000,
@@ -37,7 +41,8 @@ def linear_identifiability(
     """Predict each unit of `y` linearly from `x`, and back, on samples that the map has not seen.
 
     In every fold ``y ~ c + x w`` with penalty ``lambda |w|^2``, lambda chosen for each target by squared error in folds
-    of the training samples. r is Pearson's, R2 = 1 - SSE / SST about the training mean; both within each fold.
+    of the training samples; or a map of low rank (`estimator`). r is Pearson's, R2 = 1 - SSE / SST about the training
+    mean; both within each fold.
 
     Parameters
     ----------
@@ -52,6 +57,10 @@ def linear_identifiability(
         array goes by sorted stimulus id, a DataArray by its own ids.
     n_folds : int
         Outer folds, and inner ones.
+    estimator : {"ridge", "reduced_rank", "pls"}
+        The map. "reduced_rank": ridge through few directions that all targets share, their number chosen like the
+        penalty, both for all targets at once. "pls": partial least squares, at most 25 components, no penalty. Either
+        is for many units that share few dimensions, and costs a fit for each permutation.
     penalties : sequence of float, optional
         Multiples of the mean eigenvalue of the training kernel; ten from 1e-5 to 1e4 by default.
     n_permutations, n_bootstraps : int
@@ -80,15 +89,17 @@ def linear_identifiability(
         `unit_index`); `select_direction` gives one of them as a table over units.
 
         - target: ``r`` with ``r_low``, ``r_high``; ``R2``; ``p``; ``null_r`` (mean over permutations); ``ceiling_r``
-        - (fold_index, target): ``penalty``; ``inner_r``, the training rows' own held-out r
+        - (fold_index, target): ``penalty`` (NaN for "pls"); ``inner_r``, the training rows' own held-out r
+        - (direction, fold_index), but for ridge: ``rank``, directions or components of the map
         - direction: ``median_r``, ``median_R2`` with ``_low`` and ``_high``; ``median_null_r``; ``median_ceiling_r``;
           ``pooled_p`` (statistic: median r over units); ``n_predictors``, ``n_targets``, ``n_targets_available``,
           ``n_scored``; ``verdict`` ("above chance", "not above chance", "undecidable") and ``note``, its reasons
         - direction, with `panel`: ``pooled_R2`` (targets count by their variance); ``weak_mcc``, mean r after the
           linear map; ``strong_mcc``, mean r of units matched one to one with sign and partner from training rows (both
           0 on average for unrelated codes); ``mean_canonical_r``, held out after PCA; ``map_spread``, sd over mean of
-          the map's singular values, 0 for a rotation; ``participation_predictors`` and ``participation_targets``, how
-          many dimensions either side spreads over: where they differ, R2 must differ between directions
+          the ridge map's singular values, 0 for a rotation (NaN for "pls"); ``participation_predictors`` and
+          ``participation_targets``, how many dimensions either side spreads over: where they differ, R2 must differ
+          between directions
         - direction, with `nonlinear`: ``mean_R2`` and ``nonlinear_R2`` (mean over targets, squared errors summed over
           folds) and ``nonlinear_gap``, each with ``_low`` and ``_high``; ``mean_ceiling_R2``; ``quadratic_share`` and
           ``cubic_share`` with bounds, estimated shares of variance that are forms of that order and not linear,
@@ -130,7 +141,7 @@ def linear_identifiability(
     are bounded by the gap alone. The class assumed is "up to an invertible linear map with offset"; matched dimension
     is not assumed, but theorems that speak of invertible maps need it.
 
-    Left out here: scaling by units' sd, reduced-rank maps. Float64; the null in float32. 640 x 5,120
+    Left out here: scaling by units' sd. Float64; the null of ridge in float32. 640 x 5,120
     features to 50 units with 200 permutations takes about 6 s of CPU, and 5 s back to 256 targets; see
     `backend.linear.cross_validated_ridge` for flops and bytes.
 
@@ -149,6 +160,8 @@ def linear_identifiability(
     ['above chance', 'above chance']
     """
     _check_arguments(n_permutations, n_bootstraps, max_targets, directions)
+    if estimator not in ESTIMATORS:
+        raise InputError(f"estimator must be one of {list(ESTIMATORS)}; got {estimator!r}.")
     if nonlinear not in (False, True, "kernels"):
         raise InputError(f'nonlinear must be True, False or "kernels"; got {nonlinear!r}.')
     seeds = np.random.default_rng(random_state).integers(2**31, size=6)
@@ -157,11 +170,14 @@ def linear_identifiability(
     fold = np.empty(len(both.x.values), dtype=np.int64)
     for index, (_, test) in enumerate(split.folds):
         fold[test] = index
-    parts = [_held_out(both, split, direction, penalties, max_targets, int(seeds[4])) for direction in directions]
+    parts = [
+        _held_out(both, split, direction, estimator, penalties, max_targets, int(seeds[4])) for direction in directions
+    ]
     attrs = {
         "n_units_x": both.x.values.shape[1],
         "n_units_y": both.y.values.shape[1],
         "n_folds": len(split.folds),
+        "estimator": estimator,
         "penalties": json.dumps([float(value) for value in (PENALTIES if penalties is None else penalties)]),
         **split.attrs,
         "provenance": json.dumps({"x": both.x.provenance, "y": both.y.provenance}),
@@ -191,12 +207,21 @@ def linear_identifiability(
 
 
 def _held_out(
-    both: Pair, split: Split, direction: str, penalties: Sequence[float] | None, max_targets: int | None, seed: int
+    both: Pair,
+    split: Split,
+    direction: str,
+    estimator: str,
+    penalties: Sequence[float] | None,
+    max_targets: int | None,
+    seed: int,
 ) -> HeldOut:
     source, target = (both.x, both.y) if direction == "x->y" else (both.y, both.x)
     chosen = _chosen_targets(target, max_targets, seed)
     observed = target.values[:, chosen]
-    found = cross_validated_ridge(
+    # ridge chooses for each target; the others for all of them
+    low_rank: Any = partial(cross_validated_low_rank, method=cast(LowRank, estimator))
+    fit: Any = cross_validated_ridge if estimator == "ridge" else low_rank
+    found = fit(
         source.values,
         observed,
         split.folds,
@@ -219,6 +244,7 @@ def _held_out(
         n_targets_available=target.values.shape[1],
         n_predictors=source.values.shape[1],
         notes=_notes(source, target, split, len(chosen)),
+        rank=getattr(found, "rank", None),
     )
 
 

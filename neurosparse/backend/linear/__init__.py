@@ -5,6 +5,7 @@ backend may import it. Symbols: n training rows, m test rows, d rank of the pred
 intercept, and drift where there is one), t targets, l penalties, g inner folds.
 """
 
+from neurosparse.backend.linear.lowrank import LowRank, LowRankScores, cross_validated_low_rank
 from neurosparse.backend.linear.panel import map_singular_values, matched_correlations, participation_ratio
 from neurosparse.backend.linear.ridge import (
     RidgeFold,
@@ -19,9 +20,12 @@ from neurosparse.backend.linear.validation import PENALTIES, RidgeScores, cross_
 
 __all__ = [
     "PENALTIES",
+    "LowRank",
+    "LowRankScores",
     "RidgeFold",
     "RidgeScores",
     "correlations",
+    "cross_validated_low_rank",
     "cross_validated_ridge",
     "fisher_mean",
     "held_out_scores",
