@@ -109,8 +109,8 @@ def _text(world: World, recovery: xr.Dataset, result: xr.Dataset) -> str:
         "Its dictionary, learned from the spikes of the NWB file; told the number of atoms, not sparsity or penalty:",
         f"  found   {float(recovery['share_above_90']):.0%} of the {facts['n_atoms']} atoms at |cos| >= .9, mean "
         f"{float(recovery['mean_cosine']):.3f}",
-        f"  chance  {float(recovery['chance_above_90'].max()):.0%}, mean {float(recovery['chance'].max()):.3f} (random "
-        "dictionaries of equal size)",
+        f"  chance  {float(recovery['chance_above_90'].max()):.0%}, mean {float(recovery['chance'].max()):.3f} "
+        "(the highest of random, shuffled and Gaussian dictionaries)",
         f"  {told['verdict'].item()}: stability {float(told['stability']):z.2f}, Gaussians of equal covariance "
         f"{float(told['stability_surrogate']):z.2f}",
         "",

@@ -5,6 +5,7 @@ Populations, arrays or tensors enter; codes of the same kind, fitted estimators 
 """
 
 from neurosparse.sparse_coding.assessing import dictionary_stability
+from neurosparse.sparse_coding.baselines import Baseline
 from neurosparse.sparse_coding.coding import certify_codes, sparse_encode, sparse_encode_csr
 from neurosparse.sparse_coding.evidence import surrogate_test
 from neurosparse.sparse_coding.foreseeing import recoverability
@@ -13,6 +14,7 @@ from neurosparse.sparse_coding.recovering import code_recovery, dictionary_recov
 from neurosparse.sparse_coding.selecting import select_dictionary
 
 __all__ = [
+    "Baseline",
     "DictionaryLearning",
     "certify_codes",
     "code_recovery",

@@ -2,61 +2,34 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import MiniBatchKMeans
-from sklearn.decomposition import NMF, FastICA
-from sklearn.exceptions import ConvergenceWarning
 
-from neurosparse.backend.baselines import principal_directions, random_dictionary, random_rotation
+from neurosparse.backend.baselines import fit_baseline, random_rotation
 
 Floats = NDArray[np.float64]
 
 
-def _unit(rows: Floats) -> Floats:
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows / np.where(length > 0, length, 1.0)
+def _along(name: str) -> Callable[[Floats, int, int], Floats]:
+    """Unit directions along which a baseline reads its codes, (atom, unit); as many as samples and units allow."""
 
+    def directions(x: Floats, n_atoms: int, seed: int) -> Floats:
+        most = {"kmeans": len(x), "random": n_atoms}.get(name, min(x.shape))
+        found = fit_baseline(name, x, min(n_atoms, most), random_state=seed)
+        rows = found.dictionary if found.encoder is None else found.encoder
+        return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
 
-def independent_directions(x: Floats, n_atoms: int, seed: int) -> Floats:
-    """Directions of a linear ICA, (atom, unit); as many as samples and units allow."""
-    n = min(n_atoms, *x.shape)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a control need not be at its optimum
-        ica = FastICA(n, whiten="unit-variance", max_iter=300, tol=1e-3, random_state=seed).fit(x)
-    return _unit(ica.components_)
-
-
-def nonnegative_directions(x: Floats, n_atoms: int, seed: int) -> Floats:
-    """Atoms of a non-negative factorisation of each unit above its least, (atom, unit)."""
-    n = min(n_atoms, *x.shape)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model = NMF(n, init="nndsvda", max_iter=300, random_state=seed).fit(x - x.min(axis=0))
-    return _unit(model.components_)
-
-
-def centroid_directions(x: Floats, n_atoms: int, seed: int) -> Floats:
-    """Centroids of k-means on samples of unit length, (atom, unit).
-
-    References
-    ----------
-    D. Klindt et al., arXiv 2310.11431.
-    """
-    rows = _unit(x)
-    means = MiniBatchKMeans(min(n_atoms, len(x)), random_state=seed, n_init=3).fit(rows)
-    return _unit(means.cluster_centers_ - rows.mean(axis=0))
+    return directions
 
 
 DIRECTIONS: dict[str, Callable[[Floats, int, int], Floats]] = {
-    "pca": lambda x, n, seed: principal_directions(x, min(n, *x.shape)),
-    "ica": independent_directions,
-    "nmf": nonnegative_directions,
-    "kmeans": centroid_directions,
-    "random_dictionary": lambda x, n, seed: random_dictionary(n, x.shape[1], random_state=seed),
+    "pca": _along("pca"),
+    "ica": _along("ica"),
+    "nmf": _along("nmf"),
+    "kmeans": _along("kmeans"),
+    "random_dictionary": _along("random"),
 }
 
 
