@@ -6,18 +6,20 @@ The usual reader; `raw` is the other. Reads no values but row ids.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pynwb
 from hdmf.common import DynamicTable
 
-from neurosparse.recordings import presentations
+from neurosparse.recordings import binned, presentations
 from neurosparse.recordings.contents import Part
 from neurosparse.recordings.identity import Identity
 from neurosparse.recordings.series import Series, read_series
 from neurosparse.recordings.stimuli import Stack
-from neurosparse.recordings.tables import Column, Table, read_table, sized
+from neurosparse.recordings.tables import Column, Table, read_region, read_table, sized
 
 
 def parts(nwbfile: pynwb.NWBFile, path_of: Callable[[Any], str], notes: Sequence[str]) -> list[Part]:
@@ -95,7 +97,15 @@ def _group(stored: Any) -> str:
             return group
     if isinstance(stored, pynwb.TimeSeries):
         return "series" if len(np.shape(sized(stored.data))) == 2 else "signals"
-    return ""
+    return _extension_group(stored)
+
+
+def _extension_group(stored: Any) -> str:
+    """Kinds of extensions, told by their names: pynwb makes their classes from the copy of the schema in the file."""
+    if _type(stored) in binned.KINDS:
+        return "binned"
+    older = any(kind.__name__ == "Events" for kind in type(stored).__mro__)  # of ndx-events before 0.4
+    return "events" if older and getattr(stored, "timestamps", None) is not None else ""
 
 
 _GROUPS: tuple[tuple[Any, str], ...] = (
@@ -112,7 +122,7 @@ def _table_group(table: DynamicTable) -> str:
         return "units"
     if isinstance(table, pynwb.epoch.TimeIntervals) or {"start_time", "stop_time"} <= set(table.colnames):
         return "intervals"
-    return "events" if "timestamp" in table.colnames else ""
+    return "events" if "timestamp" in table.colnames or "event_times" in table.colnames else ""
 
 
 class _Built:
@@ -125,10 +135,20 @@ class _Built:
             return presentations.as_unit(self.series(stored, path))
         if isinstance(stored, pynwb.misc.Units):
             return _units(stored, path)
-        return read_table(stored, path, parameters=True)
+        if not isinstance(stored, DynamicTable):
+            return presentations.as_events(path, stored.timestamps, *_codes(stored))
+        table = read_table(stored, path, parameters=True)
+        return presentations.one_a_row(table) if presentations.is_annotated(table) else table
 
     def series(self, stored: Any, path: str) -> Series:
         return read_series(stored, path)
+
+    def binned(self, stored: Any, path: str) -> binned.Binned:
+        region = getattr(stored, "units_region", None)
+        column = None
+        if region is not None:
+            column = replace(read_region(region), target=_units(region.table, place(region.table)))
+        return binned.read_binned(path, stored.name, partial(_attribute, stored), column)
 
     def stack(self, stored: Any, path: str) -> Stack:
         if isinstance(stored, pynwb.base.Images):
@@ -137,6 +157,16 @@ class _Built:
         files = [] if external is None else [_text(one) for one in external[:]]
         data = sized(stored.data)
         return Stack(path, tuple(np.shape(data)), (data,), external=tuple(files))
+
+
+def _attribute(stored: Any, name: str) -> Any:
+    return getattr(stored, name, None)
+
+
+def _codes(stored: Any) -> tuple[Any, Any]:
+    """Codes and labels of events; `data__labels` is what pynwb calls them without the extension's own class."""
+    labels = getattr(stored, "labels", None)
+    return getattr(stored, "data", None), labels if labels is not None else getattr(stored, "data__labels", None)
 
 
 def _units(table: pynwb.misc.Units, path: str) -> Table:

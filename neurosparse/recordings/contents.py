@@ -14,6 +14,7 @@ import numpy as np
 
 from neurosparse.errors import InputError, MissingError
 from neurosparse.recordings import calcium
+from neurosparse.recordings.binned import Binned
 from neurosparse.recordings.load_report import some
 from neurosparse.recordings.series import Series, trial_table
 from neurosparse.recordings.stimuli import Stack
@@ -23,6 +24,7 @@ from neurosparse.recordings.tables import Table
 WAYS = {
     "units": "recording.spikes",
     "crossings": "recording.spikes(table=)",
+    "binned": "recording.spikes(table=)",
     "rois": "recording.calcium",
     "series": "recording.series",
     "signals": "recording.series",
@@ -44,6 +46,9 @@ class Reader(Protocol):
     def series(self, stored: Any, path: str) -> Series:
         """A part as a series."""
 
+    def binned(self, stored: Any, path: str) -> Binned:
+        """A part as counts of spikes."""
+
     def stack(self, stored: Any, path: str) -> Stack:
         """A part as a stack of images."""
 
@@ -58,8 +63,8 @@ class Part:
         Its place, such as ``processing/ophys/DfOverF/activity``.
     group : str
         A key of `WAYS`, or "movies" of raw imaging. Two-dimensional series are "series", others "signals";
-        "crossings" are the threshold crossings of a SpikeEventSeries, "events" tables of one time a row,
-        "presentations" an IndexSeries.
+        "crossings" are the threshold crossings of a SpikeEventSeries, "binned" spikes kept as counts, "events" tables
+        of one time a row, "presentations" an IndexSeries.
     type : str
         Its neurodata type.
     stored : object
@@ -87,6 +92,11 @@ class Part:
         return self.reader.series(self.stored, self.path)
 
     @cached_property
+    def binned(self) -> Binned:
+        """The part as counts of spikes."""
+        return self.reader.binned(self.stored, self.path)
+
+    @cached_property
     def stack(self) -> Stack:
         """The part as a stack of images."""
         return self.reader.stack(self.stored, self.path)
@@ -94,7 +104,7 @@ class Part:
     @property
     def clocked(self) -> bool:
         """Whether the part is a series; the others are tables and sets of single images."""
-        return self.group not in ("units", "intervals", "events") and not (
+        return self.group not in ("units", "binned", "intervals", "events") and not (
             self.group == "images" and self.stack.names is not None
         )
 
@@ -157,7 +167,7 @@ class Contents:
         said = [f"{some(paths, 6)} ({WAYS[group]})" for group, paths in held.items() if paths]
         if not said:
             return "It holds nothing that can be loaded."
-        neural = any(held[group] for group in ("units", "crossings", "rois", "series"))
+        neural = any(held[group] for group in ("units", "crossings", "binned", "rois", "series"))
         return ("" if neural else "There seem to be no neural data in it. ") + "It holds " + "; ".join(said) + "."
 
     def rows(self, name: str) -> Table:
@@ -170,12 +180,17 @@ class Contents:
         """Number of parts of each group that there is any of."""
         return {group: len(self.group(group)) for group in WAYS if self.group(group)}
 
-    def units(self, name: str | None) -> Part:
-        """The units table of that name, or the only one with spike times."""
+    def units(self, name: str | None, *, counted: bool = False) -> Part:
+        """The units table of that name, or the only one with spike times; where `counted`, spikes kept as counts too.
+
+        Counts are taken unasked where no table has spike times; threshold crossings, of no one unit, never are.
+        """
         if name is not None:
-            return self.find(name, "units table", "units", "crossings")
+            return self.find(name, "units table", "units", "crossings", *(("binned",) if counted else ()))
         parts = self.group("units")
         with_spikes = [part for part in parts if "spike_times" in part.table.columns]
+        if counted and not with_spikes and self.group("binned"):
+            return self.only(self.group("binned"), "binned-spikes table", "table=")
         if parts and not with_spikes:
             columns = "; ".join(f"{part.path!r} has {some(part.table.columns, 20) or 'no columns'}" for part in parts)
             raise MissingError(f"no units table of {self.file} has spike_times: {columns}. {self.said()}")
@@ -222,6 +237,7 @@ class Contents:
     def extents(self) -> list[tuple[float, float]]:
         """Extents in seconds of interval tables and of series on the session's clock: templates were not recorded."""
         found = [interval_extent(part.table) for part in self.group("intervals", "events")]
+        found += [part.binned.extent() for part in self.group("binned")]
         for part in self.group("rois", "series", "signals", "presentations", "crossings", "movies"):
             if not part.path.startswith("stimulus/templates"):
                 found.append(part.series.extent())

@@ -25,6 +25,7 @@ COLUMNS = ("path", "kind", "shape", "rate", "count", "start", "stop", "units", "
 _HEADS = {
     "units": "units",
     "crossings": "threshold crossings",
+    "binned": "binned spikes",
     "rois": "ROI series",
     "series": "2-D series",
     "signals": "1-D series",
@@ -49,6 +50,9 @@ def _row(part: Part) -> dict[str, Any]:
     if part.group in ("units", "intervals", "events"):
         row |= {"shape": (part.table.n_rows, len(part.table.columns)), "count": part.table.n_rows, "units": "s"}
         extent = interval_extent(part.table)
+    elif part.group == "binned":
+        row |= {"shape": part.binned.shape, "count": part.binned.shape[0], "units": "s", "rate": 1 / part.binned.width}
+        extent = part.binned.extent()
     elif not part.clocked:
         row |= {"shape": part.stack.shape, "count": part.stack.shape[0]}
     else:
@@ -94,7 +98,8 @@ def describe(contents: Contents) -> str:
         entries = list(_signals(members)) if group == "signals" else [_entry(part, contents) for part in members]
         if len(entries) > _LONGEST:
             entries = [*entries[:_LONGEST], f"  ... and {len(entries) - _LONGEST} more: recording.contents lists all"]
-        way = f"  ->  {WAYS[group]}(...)" if group in WAYS else ""
+        way = WAYS.get(group, "")
+        way = f"  ->  {way}{'' if way.endswith(')') else '(...)'}" if way else ""
         blocks.append("\n".join([head + way, *entries]))
     return "\n".join(blocks) if blocks else "nothing that can be loaded: no units, series, intervals or images"
 
@@ -148,6 +153,14 @@ def _units_facts(part: Part) -> list[str]:
     count = "" if spikes is None else ", " + _count(spikes.shape[0], "spike")
     areas = f"areas: {count_areas(part.table)}"
     return [f"{_count(part.table.n_rows, 'unit')}{count}; {areas}", _columns(part, "spike_times", "obs_intervals")]
+
+
+def _binned_facts(part: Part) -> list[str]:
+    binned = part.binned
+    around = "" if binned.events is None else f" around {_count(len(binned.events), 'event')}"
+    size = f"{_count(binned.shape[0], 'unit')}, {_count(binned.shape[-1], 'bin')} of {binned.width:g} s{around}"
+    extent = binned.extent()
+    return ["; ".join([size, *([_span(extent)] if extent else [])])]
 
 
 def _intervals_facts(part: Part) -> list[str]:
@@ -204,6 +217,7 @@ def _images_facts(part: Part) -> list[str]:
 _FACTS: dict[str, Callable[[Part], list[str]]] = {
     "units": _units_facts,
     "crossings": _series_facts,
+    "binned": _binned_facts,
     "rois": _series_facts,
     "series": _series_facts,
     "signals": _series_facts,

@@ -22,11 +22,11 @@ import xarray as xr
 from neurosparse.errors import DependencyError, FileError, InputError
 from neurosparse.recordings import describing, intervals, opening, quality, stimuli
 from neurosparse.recordings.assembly import Origin
+from neurosparse.recordings.binned import load_binned
 from neurosparse.recordings.contents import Contents, Part
 from neurosparse.recordings.covariate import load_covariate
 from neurosparse.recordings.intervals import Request
 from neurosparse.recordings.load_report import LoadReport
-from neurosparse.recordings.series import Series
 from neurosparse.recordings.spikes import load_spikes
 from neurosparse.recordings.tables import Table
 from neurosparse.recordings.traces import load_rois, load_series, load_trials
@@ -256,7 +256,9 @@ class Recording:
             stimulus, stimulus_id, image_name, stimulus_condition_id or frame that has a value in every row, else the
             position of the image that an IndexSeries shows within each row.
         table : str, optional
-            Name or path of the units table; needed where there are several.
+            Name or path of the units table; needed where there are several. Also of a SpikeEventSeries, whose
+            threshold crossings are one unit, or of spikes kept as counts (ndx-binned-spikes), which come with their
+            own bins, events and conditions.
         sampling_rate : float, optional
             Samples a second. Spike times are then whole samples; taken from the file where it states a resolution.
         quantity : {"count", "rate"}
@@ -291,8 +293,13 @@ class Recording:
         file's zero), and so are those that equal the one before: each is counted in a `DataWarning`, which
         ``warnings.simplefilter("error", DataWarning)`` turns into an error.
         """
-        request = Request(align, window, reduce, units, stimulus).checked()
-        part = self._contents().units(table)
+        request = Request(align, window, reduce, units, stimulus)
+        part = self._contents().units(table, counted=True)
+        if part.group == "binned":
+            fixed = {"sampling_rate": sampling_rate, "kernel": kernel, "min_rate": min_rate or None, "chunks": chunks}
+            asked = {"bin_width": bin_width, "quantity": quantity, "fixed": fixed}
+            return self._load(load_binned, part, part.binned, request, **asked)
+        request.checked()
         options: dict[str, Any] = {"bin_width": bin_width, "sampling_rate": sampling_rate}
         options |= {"quantity": quantity, "kernel": kernel, "min_rate": min_rate, "chunks": chunks}
         with opening.reading(self._source):
@@ -486,7 +493,7 @@ class Recording:
                 more, facts = quality.of_trials(x, before, random_state)
                 variables |= more
         report.emit()
-        attrs = {"session": self.session, "source": f"{self.path.name}:{part.path}"}
+        attrs = {"session": self.session, "source": f"{self._source.name}:{part.path}"}
         return quality.as_dataset(variables, coords, facts, attrs)
 
     def first_look(self) -> str:
@@ -590,7 +597,7 @@ class Recording:
         self,
         load: Callable[..., xr.DataArray],
         part: Part,
-        stored: Table | Series | Sequence[Series],
+        stored: Any,
         request: Request,
         **options: Any,
     ) -> xr.DataArray:

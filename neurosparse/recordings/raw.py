@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import h5py
 import numpy as np
 
-from neurosparse.recordings import presentations
+from neurosparse.recordings import binned, presentations
 from neurosparse.recordings.contents import Part
 from neurosparse.recordings.identity import Identity
 from neurosparse.recordings.series import Series
@@ -116,9 +117,13 @@ def _group(group: h5py.Group) -> str:
             return "units"
         if {"start_time", "stop_time"} <= columns:
             return "intervals"
-        return "events" if "timestamp" in columns else ""
+        return "events" if {"timestamp", "event_times"} & columns else ""
     if kind == "Images":
         return "images"
+    if kind in binned.KINDS:
+        return "binned"
+    if _is_events(group):
+        return "events"
     if not isinstance(group.get("data"), h5py.Dataset):
         return ""
     for mark, found in _MARKS:
@@ -127,6 +132,13 @@ def _group(group: h5py.Group) -> str:
     if "timestamps" not in group and "starting_time" not in group:
         return ""
     return "series" if group["data"].ndim == 2 else "signals"
+
+
+def _is_events(group: h5py.Group) -> bool:
+    """Whether a group is of ndx-events before 0.4: time stamps alone, or with data whose codes have labels."""
+    if _attr(group, "namespace") in KNOWN or not isinstance(group.get("timestamps"), h5py.Dataset):
+        return False
+    return "data" not in group or "labels" in group["data"].attrs
 
 
 # The neurodata type, or the dataset, that tells what a group with data is; the first that fits.
@@ -151,7 +163,19 @@ class _Raw:
             return presentations.as_table(self.series(stored, path), _shown(stored))
         if kind == "crossings":
             return presentations.as_unit(self.series(stored, path))
-        return read_table(stored, parameters=kind != "units")
+        if "colnames" not in stored.attrs:
+            data = stored.get("data")
+            return presentations.as_events(
+                path, stored["timestamps"], data, None if data is None else data.attrs.get("labels")
+            )
+        table = read_table(stored, parameters=kind != "units")
+        return presentations.one_a_row(table) if presentations.is_annotated(table) else table
+
+    def binned(self, stored: h5py.Group, path: str) -> binned.Binned:
+        region = stored.get("units_region")
+        return binned.read_binned(
+            path, _name(stored), partial(_fact, stored), None if region is None else _region(region)
+        )
 
     def series(self, stored: h5py.Group, path: str) -> Series:
         return read_series(stored)
@@ -243,6 +267,12 @@ def read_series(group: h5py.Group) -> Series:
         area="" if plane is None else _stored(plane, "location"),
         expected_rate=None if plane is None else _number(_scalar(plane, "imaging_rate"), None),
     )
+
+
+def _fact(group: h5py.Group, name: str) -> Any:
+    """A dataset or attribute, None where there is neither."""
+    found = group.get(name)
+    return found if found is not None else group.attrs.get(name)
 
 
 def _region(region: h5py.Dataset) -> Column:
