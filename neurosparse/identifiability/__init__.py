@@ -7,7 +7,8 @@ from neurosparse.identifiability.agreement import consistency
 from neurosparse.identifiability.analogies import analogy
 from neurosparse.identifiability.capacity import compressed_sensing_bounds, phase_diagram
 from neurosparse.identifiability.choices import choose_best, paired_difference
-from neurosparse.identifiability.representational import representational_similarity, superposition_reference
+from neurosparse.identifiability.reference import superposition_reference
+from neurosparse.identifiability.representational import representational_similarity
 from neurosparse.identifiability.results import select_direction
 from neurosparse.identifiability.scores import linear_identifiability
 from neurosparse.identifiability.superposing import additivity

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from scipy.stats import norm
 
 from neurosparse.backend.linear import (
     RidgeScores,
@@ -159,6 +160,7 @@ def _shares(source: Any, observed: Any, split: Split, seed: int) -> dict[str, An
     return {
         "quadratic": quadratic,
         "cubic": cubic,
+        "cubic_p": float(norm.sf(shares[3][0].value / max(shares[3][0].null_error, np.finfo(float).tiny))),
         "planted_share": float(np.mean([one.value for one in found])),
         "detectable_share": NORMAL * float(np.sqrt(np.mean([one.null_error**2 for one in found]))),
     }

@@ -47,6 +47,8 @@ class Evidence:
         Estimated shares of the targets' variance that are forms of that order in x and not linear.
     ceiling : float
         Mean over targets of what noise allows of R2; NaN where unknown.
+    cubic_p : float
+        Of no cubic part.
     planted_share : float
         Share estimated for targets of which a quadratic was made to be `PLANTED_SHARE`.
     detectable_share : float
@@ -60,6 +62,7 @@ class Evidence:
     gap: Bounds
     quadratic: Bounds
     cubic: Bounds
+    cubic_p: float
     ceiling: float
     planted_share: float
     detectable_share: float
@@ -138,7 +141,7 @@ def _doubts(evidence: Evidence) -> list[str]:
         found.append(f"the gap may exceed {GAP_LIMIT:g}")
     if evidence.quadratic.high > GAP_LIMIT:
         found.append(f"the quadratic share may exceed {GAP_LIMIT:g}")
-    if evidence.cubic.low > 0 and evidence.cubic.high > GAP_LIMIT:
+    if evidence.cubic_p <= LEVEL and evidence.cubic.high > GAP_LIMIT:
         found.append(f"a cubic part is seen, and may exceed {GAP_LIMIT:g}")
     return found
 
@@ -170,6 +173,7 @@ def as_variables(evidence: Evidence) -> dict[str, Any]:
         found |= {name: one.value, f"{name}_low": one.low, f"{name}_high": one.high}
     return found | {
         "mean_ceiling_R2": evidence.ceiling,
+        "cubic_p": evidence.cubic_p,
         "planted_share": evidence.planted_share,
         "detectable_share": evidence.detectable_share,
         "linearity": verdict,

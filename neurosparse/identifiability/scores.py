@@ -103,9 +103,9 @@ def linear_identifiability(
         - direction, with `nonlinear`: ``mean_R2`` and ``nonlinear_R2`` (mean over targets, squared errors summed over
           folds) and ``nonlinear_gap``, each with ``_low`` and ``_high``; ``mean_ceiling_R2``; ``quadratic_share`` and
           ``cubic_share`` with bounds, estimated shares of variance that are forms of that order and not linear,
-          whether a map finds them or not; ``planted_share``, what is estimated of a planted quadratic worth .1, and
-          ``detectable_share``, the least that is told from none; ``linearity`` ("linear", "linear up to noise",
-          "nonlinear", "unrelated", "undecidable") and ``reasons``
+          whether a map finds them or not, and ``cubic_p``; ``planted_share``, what is estimated of a planted quadratic
+          worth .1, and ``detectable_share``, the least that is told from none; ``linearity`` ("linear", "linear up to
+          noise", "nonlinear", "unrelated", "undecidable") and ``reasons``
         - (direction, permutation): ``null_median_r``
         - samples: ``fold``, ``group``; and with target ``prediction``, ``baseline`` (its part without the map),
           ``observed``

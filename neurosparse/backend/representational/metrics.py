@@ -81,44 +81,50 @@ def metric_named(name: str, *, alpha: float = 1.0, components: float | int = 0.9
     return METRICS[name](**options.get(name, {}))
 
 
-def _cka() -> Metric:
+def _of_kernels(name: str, kernel: Callable[[Array], kernels.Kernel], compare: Any, **said: Any) -> Metric:
+    """A measure of kernels over samples: nothing is fitted, and another order of samples is another order of rows."""
     return Metric(
+        name,
+        lambda x, folds: kernel(x),
+        compare,
+        held_out=False,
+        permuted=kernels.Kernel.reordered,
+        **said,
+    )
+
+
+def _cka() -> Metric:
+    return _of_kernels(
         "cka",
-        lambda x, folds: kernels.linear_kernel(x),
+        kernels.linear_kernel,
         kernels.debiased_cka,
         free="rotation, isotropic scale, offset",
         blind_to="directions of little variance, and which units carry what",
         bounds="0 on average for independent codes, to 1; either may be passed by chance",
-        held_out=False,
-        permuted=kernels.Kernel.reordered,
         share_of_signal=lambda one, other, full: kernels.hsic(one, other) / kernels.hsic(full, full),
     )
 
 
 def _rsa() -> Metric:
-    return Metric(
+    return _of_kernels(
         "rsa",
-        lambda x, folds: correlation_distances(x),
+        correlation_distances,
         kernels.kernel_cosine,
         free="monotone change of all distances; scale and offset of each pattern; rotations that keep the mean pattern",
         blind_to="overall activity of a stimulus, and which units carry what",
         bounds="-1 to 1 (Spearman's rho of the distances)",
-        held_out=False,
-        permuted=kernels.Kernel.reordered,
         share_of_signal=_lifted(kernels.kernel_cosine),
     )
 
 
 def _crossnobis() -> Metric:
-    return Metric(
+    return _of_kernels(
         "crossnobis",
-        lambda x, folds: kernels.linear_kernel(x),
+        kernels.linear_kernel,
         kernels.kernel_cosine,
         free="rotation of noise-whitened units, isotropic scale, offset",
         blind_to="directions of little signal relative to noise, and which units carry what",
         bounds="-1 to 1 (whitened cosine of unbiased distances)",
-        held_out=False,
-        permuted=kernels.Kernel.reordered,
     )
 
 
@@ -142,17 +148,16 @@ def _shape(alpha: float = 1.0, name: str = "shape") -> Metric:
 
 
 def _cca(components: float | int = 0.95) -> Metric:
-    compare = _mean_canonical
     return Metric(
         "cca",
         partial(_by_fold, lambda train, test: canonical.principal_scores(train, test, components)),
-        compare,
+        _mean_canonical,
         free="any invertible linear map of the kept principal components, offset",
         blind_to="how much variance a direction has, what lies outside the kept components, and further dimensions of "
         "the larger side",
         bounds="0 on average for independent codes, to 1 (mean over canonical directions)",
         held_out=True,
-        share_of_signal=_lifted(compare),
+        share_of_signal=_lifted(_mean_canonical),
     )
 
 
@@ -203,9 +208,7 @@ def _lifted(compare: Callable[[Any, Any], float]) -> Callable[[Any, Any, Any], f
     return lambda one, other, full: float(spearman_brown(np.array(compare(one, other))))
 
 
-def _mean_soft(x: Any, y: Any, mass: float = 1.0) -> float:
-    return matchings.soft_matching(x, y, mass)
-
+_UNITS_FREE = "order, offset and positive scale of units"
 
 METRICS: dict[str, Callable[..., Metric]] = {
     "cka": _cka,
@@ -217,26 +220,26 @@ METRICS: dict[str, Callable[..., Metric]] = {
     "one_to_one": _matching(
         "one_to_one",
         matchings.one_to_one,
-        "order, offset and positive scale of units",
+        _UNITS_FREE,
         "units of the larger side that are left unmatched",
     ),
     "semi": _matching(
         "semi",
         matchings.semi_matching,
-        "order, offset and positive scale of units, copies of them",
+        _UNITS_FREE + ", copies of them",
         "units of x that nobody matches: directional, y from x",
         symmetric=False,
     ),
     "soft": _matching(
         "soft",
-        _mean_soft,
-        "order, offset and positive scale of units, the same number of copies of each",
+        matchings.soft_matching,
+        _UNITS_FREE + ", the same number of copies of each",
         "which of several similar units is which",
     ),
     "partial_soft": _matching(
         "partial_soft",
-        _mean_soft,
-        "order, offset and positive scale of units, the same number of copies of each",
+        matchings.soft_matching,
+        _UNITS_FREE + ", the same number of copies of each",
         "the units that match worst (a share of 1 - mass)",
     ),
 }
