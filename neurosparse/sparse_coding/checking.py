@@ -16,6 +16,8 @@ from neurosparse.errors import DataWarning, EvidenceError, EvidenceWarning, Inpu
 LOSSES = ("squared", "poisson", "sqrt")
 # Fewer leave a dictionary of a recording to chance; average repeats only where there are more.
 LEAST_STIMULI = 300
+# Of the median range of the units: below it one is as good as constant.
+FAINT = 1e-4
 
 
 def check_settings(learner: Any, n_samples: int, *, stream: bool = False) -> None:
@@ -70,15 +72,20 @@ def unit_scale(learner: Any, values: np.ndarray) -> np.ndarray:
 
 
 def warn_of_evidence(learner: Any, X: Any, values: np.ndarray, names: np.ndarray, *, stacklevel: int) -> None:
-    """Name constant units, and say what these samples cannot carry."""
-    n_units = values.shape[1]
-    silent = np.flatnonzero(np.ptp(values, axis=0) == 0)
-    if len(silent):
-        shown = ", ".join(str(names[unit]) for unit in silent[:5]) + (", ..." if len(silent) > 5 else "")
-        verb = "is constant and tells" if len(silent) == 1 else "are constant and tell"
-        warnings.warn(
-            f"{len(silent)} of {n_units} units {verb} nothing: {shown}.", DataWarning, stacklevel=stacklevel + 1
-        )
+    """Name units that are constant or nearly so, and say what these samples cannot carry."""
+    spread = np.ptp(values, axis=0)
+    still = spread == 0
+    faint = ~still & (spread < FAINT * np.median(spread[~still])) if not still.all() else np.zeros_like(still)
+    for which, one, many in (
+        (still, "is constant and tells nothing", "are constant and tell nothing"),
+        (faint, "hardly varies beside the others", "hardly vary beside the others"),
+    ):
+        if which.any():
+            shown = ", ".join(map(str, names[which][:5])) + (", ..." if which.sum() > 5 else "")
+            verb = one if which.sum() == 1 else many
+            warnings.warn(
+                f"{which.sum()} of {len(names)} units {verb}: {shown}.", DataWarning, stacklevel=stacklevel + 1
+            )
     problems = [*_sizes(learner, values), *_atoms(learner), *_samples(X)]
     if problems:
         say(

@@ -200,7 +200,7 @@ class DictionaryLearning(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         EvidenceWarning
             If the samples cannot carry the dictionary; what is wrong is listed.
         DataWarning
-            If units are constant; they are named.
+            If units are constant or nearly so; they are named.
         ConvergenceWarning
             If the objective still fell at `max_iter`.
         """
