@@ -25,7 +25,7 @@ from neurosparse.backend.resampling import (
 from neurosparse.recordings.frames import passes
 from neurosparse.recordings.load_report import LoadReport
 from neurosparse.recordings.series import Series
-from neurosparse.recordings.traces import read_frames
+from neurosparse.recordings.traces import chosen_frames
 from neurosparse.recordings.trains import Trains, mean_rates
 
 # Two spikes of different units this near, in seconds, are one event seen twice.
@@ -81,7 +81,7 @@ def of_series(series: Series, units: Any, report: LoadReport) -> tuple[dict[str,
 
     Read in blocks of bounded size.
     """
-    frames, coords = read_frames(series, units, report)
+    frames, coords = chosen_frames(series, report, units=units)
     n_frames = len(frames.times)
     n, total, squares = np.zeros((3, frames.n_units))
     centre = np.nan_to_num(frames.read(0, min(n_frames, 1)).astype(np.float64)).sum(0)  # keeps the squares small
