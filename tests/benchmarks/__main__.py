@@ -19,7 +19,9 @@ BENCHMARKS = {
     "interpretability": "what the scores rank, how fast they are, networks, V4 and head-direction cells",
     "recordings": "NWB to population: counts, trial-aligned tensors, opening, beside pynapple, elephant and h5py",
     "recoverability": "what is foretold of a fit, beside what a fit finds, in 40 cells of size and noise",
+    "noise_injection": "a linear signal in V4's own noise: level, power, bias, coverage; repeats left out",
     "recovery": "dictionaries learned from samples of a planted one, beside the oracle and chance",
+    "v4_linearity": "V4 against layers of EfficientNet-lite0: null, ceiling, nonlinear gap and verdict of each",
 }
 
 
