@@ -15,7 +15,7 @@ from neurosparse.backend.baselines import fit_baseline
 from neurosparse.errors import InputError
 from neurosparse.population import as_matrix
 from neurosparse.sparse_coding import publishing
-from neurosparse.sparse_coding.coding import encode_rows, label_codes
+from neurosparse.sparse_coding.rows import encode_rows, label_codes
 from neurosparse.sparse_coding.viewing import labelled_samples
 
 

@@ -4,40 +4,26 @@ from __future__ import annotations
 
 import json
 import warnings
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from tqdm import tqdm
 
-from neurosparse import population
 from neurosparse.backend import limits
 from neurosparse.backend.limits import Bound, Plan, World
-from neurosparse.backend.resampling import autocorrelation_time, label_codes, label_means
 from neurosparse.errors import EvidenceWarning, InputError
 from neurosparse.files import cache_folder, content_key, write_whole
-from neurosparse.population import as_matrix
+from neurosparse.sparse_coding.knowing import Data, given, measured
 
 # Part of the key of cached worlds: raise it when the planted law or the learner changes what they find.
 EDITION = "1"
-# Share of the variance that counts as signal where the noise leaves none.
-LEAST_SIGNAL = 1e-3
 _SAID = {
     "events": "{has:.3g} distinct events an atom (n k / N) of {needed:.3g} wanted",
     "samples": "{has:.4g} independent samples, of the {needed:.4g} that counting needs (M N / (M - k))",
     "units": "{has:.4g} units, of the {needed:.3g} that sparse codes ask for (2 k ln(N / k))",
     "detection": "an active atom is {has:.3g} noise variances, of the {needed:.3g} that stand out of N (2 ln N)",
 }
-
-
-class _Data(NamedTuple):
-    """What is known of samples that nobody has fitted yet: size, covariances of signal and noise, tau."""
-
-    n_samples: int
-    signal: np.ndarray
-    noise: np.ndarray
-    tau: float
-    known_from: str
 
 
 def recoverability(
@@ -121,9 +107,9 @@ def recoverability(
     ...
     """
     if x is None:
-        data = _given(n_units, n_samples, reliability, tau)
+        data = given(n_units, n_samples, reliability, tau)
     elif n_units is None and n_samples is None:
-        data = _measured(x, reliability, tau, nan)
+        data = measured(x, reliability, tau, nan)
     else:
         raise InputError("x has its own numbers of units and samples: leave n_units and n_samples out.")
     _check(data, n_atoms, n_active, n_worlds)
@@ -143,71 +129,7 @@ def recoverability(
     return result
 
 
-def _given(n_units: Any, n_samples: Any, reliability: Any, tau: Any) -> _Data:
-    if n_units is None or n_samples is None:
-        raise InputError("recoverability needs x, or both n_units and n_samples.")
-    if min(n_units, n_samples) < 2:
-        raise InputError(f"n_units and n_samples must be at least 2; got {n_units} and {n_samples}.")
-    share = np.diag(_shares(1.0 if reliability is None else reliability, int(n_units)))
-    known_from = "unknown, taken as 1" if reliability is None else "given"
-    return _Data(int(n_samples), share, np.eye(int(n_units)) - share, 1.0 if tau is None else float(tau), known_from)
-
-
-def _measured(x: Any, reliability: Any, tau: Any, nan: str) -> _Data:
-    """Of a population or array; what is not noise is signal."""
-    noise, known_from, trials = None, "unknown, taken as 1", None
-    if isinstance(x, xr.DataArray) and "trial" in x.dims and x.ndim == 2 and "stimulus" in x.coords:
-        _, stimulus, counts = label_codes(x["stimulus"].values, "stimulus")
-        if counts.max() > 1:
-            trials, x = x, population.average(x)
-    values = as_matrix(x, nan=nan, name="x").values  # type: ignore[arg-type]
-    if not np.ptp(values, axis=0).any():
-        raise InputError(
-            f"x has {len(values)} samples that are all alike: nothing varies, so there is nothing to find."
-        )
-    covariance = np.atleast_2d(np.cov(values.T))
-    if reliability is not None:
-        share = _shares(reliability, len(covariance))
-        noise, known_from = np.diag((1 - share) * np.diag(covariance)), "given"
-    elif trials is not None:
-        noise, known_from = _trial_noise(trials, stimulus, counts), "trials of one stimulus"
-    elif isinstance(x, xr.DataArray) and "noise_sd" in x.coords and "n_repeats" in x.coords:
-        noise, known_from = np.eye(len(covariance)) * np.mean(1 / x["n_repeats"].values), "noise sd and repeats"
-    noise = np.zeros_like(covariance) if noise is None else noise
-    signal = covariance - noise
-    if np.trace(signal) < LEAST_SIGNAL * np.trace(covariance):
-        signal = LEAST_SIGNAL * covariance
-    return _Data(len(values), signal, noise, _tau(x) if tau is None else float(tau), known_from)
-
-
-def _shares(reliability: Any, n_units: int) -> np.ndarray:
-    share = np.asarray(reliability, dtype=float)
-    if share.shape not in ((), (n_units,)) or not ((share >= 0) & (share <= 1)).all() or not share.any():
-        raise InputError(
-            f"reliability needs one number from 0 to 1, or one for each of {n_units} units, above 0 in some; got "
-            f"{reliability!r}."
-        )
-    return np.broadcast_to(share, n_units)
-
-
-def _trial_noise(trials: xr.DataArray, stimulus: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Covariance of the noise in averages: pooled within stimuli, over the mean number of repeats (harmonic)."""
-    values = np.nan_to_num(np.asarray(trials.transpose("trial", ...).values, dtype=float))
-    means = label_means(values, stimulus, len(counts))[0]
-    left = values - means[stimulus]
-    return np.asarray(left.T @ left / max(len(left) - len(counts), 1) * np.mean(1 / counts))
-
-
-def _tau(x: Any) -> float:
-    """Autocorrelation time along ``time``, at least 1; 1 where there is none."""
-    if not isinstance(x, xr.DataArray) or "time" not in x.dims or x.sizes["time"] < 4:
-        return 1.0
-    series = np.asarray(x.transpose("time", ...).values, dtype=float).reshape(x.sizes["time"], -1)
-    series = series[:, np.isfinite(series).all(axis=0)]
-    return max(1.0, autocorrelation_time(series)) if series.size and np.ptp(series, axis=0).any() else 1.0
-
-
-def _check(data: _Data, n_atoms: Any, n_active: Any, n_worlds: Any) -> None:
+def _check(data: Data, n_atoms: Any, n_active: Any, n_worlds: Any) -> None:
     if int(n_atoms) != n_atoms or n_atoms < 2:
         raise InputError(f"n_atoms must be a whole number of at least 2; got {n_atoms!r}.")
     if n_active is not None and not (int(n_active) == n_active and 1 <= n_active < n_atoms):
@@ -244,7 +166,7 @@ def _worlds(plan: Plan, n_worlds: int, random_state: int, cache: bool, progress:
     return worlds
 
 
-def _dataset(plan: Plan, data: _Data, bounds: dict[str, Bound], worlds: list[World], assumed: bool) -> xr.Dataset:
+def _dataset(plan: Plan, data: Data, bounds: dict[str, Bound], worlds: list[World], assumed: bool) -> xr.Dataset:
     controls = list(worlds[0].chance) if worlds else []
     null = np.array([np.mean([world.chance[name] for world in worlds]) for name in controls])
     cosine = np.array([world.cosine for world in worlds])

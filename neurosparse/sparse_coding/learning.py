@@ -21,7 +21,7 @@ from neurosparse.population import as_matrix, record
 from neurosparse.sparse_coding import publishing, searching, storing, streaming
 from neurosparse.sparse_coding.assessing import assess
 from neurosparse.sparse_coding.checking import check_settings, say, unit_scale, warn_of_evidence
-from neurosparse.sparse_coding.coding import label_codes
+from neurosparse.sparse_coding.rows import label_codes
 from neurosparse.sparse_coding.viewing import codes_of, labelled_samples, plain_atoms, seen
 
 

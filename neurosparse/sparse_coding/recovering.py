@@ -20,7 +20,7 @@ from neurosparse.backend.matching import (
     recovery,
 )
 from neurosparse.population import as_matrix
-from neurosparse.sparse_coding.coding import dictionary_values, same_units
+from neurosparse.sparse_coding.rows import dictionary_values, same_units
 
 
 def dictionary_recovery(

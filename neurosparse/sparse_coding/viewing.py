@@ -14,7 +14,7 @@ from neurosparse.backend.dictionary.counts import count_codes
 from neurosparse.backend.dictionary.settings import KEPT_ENTRIES
 from neurosparse.errors import InputError
 from neurosparse.population import as_matrix
-from neurosparse.sparse_coding.coding import encode_rows, same_units
+from neurosparse.sparse_coding.rows import encode_rows, same_units
 
 CODE_TOL = 1e-6
 CODE_STEPS = 100_000
