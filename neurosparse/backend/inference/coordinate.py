@@ -18,6 +18,7 @@ from neurosparse.backend.inference.kernels import (
     FIRST_MOVE,
     gather_active,
     make_local,
+    pad,
     solve_cached,
     solve_round,
     solve_whole,
@@ -140,14 +141,14 @@ def spread(found: Found, room: Tensor) -> None:
 
 def _whole(problem: Problem, gram: Tensor, z: Tensor, warm: bool, options: tuple) -> Found:
     greedy, tol, max_iter, finest = options
-    penalty = problem.penalty.numpy()
-    local = make_local(len(penalty), problem.x.shape[1], len(penalty), penalty.dtype, gram.numpy())
-    local.penalty[:], local.rate[:] = penalty, 1 / penalty
+    penalty, known = _with_void_atoms(problem.penalty.numpy(), gram.numpy())
     numbers = _certificate(len(z))
     solve_whole(
         (problem.x @ problem.atoms.T).numpy(),
-        problem.x.double().square().sum(1).numpy(),
-        local,
+        _squared(problem),
+        known,
+        penalty,
+        1 / penalty,
         problem.nonnegative,
         greedy,
         warm,
@@ -160,6 +161,21 @@ def _whole(problem: Problem, gram: Tensor, z: Tensor, warm: bool, options: tuple
     return Found(None, z, None, *_tensors(numbers, z))
 
 
+def _with_void_atoms(penalty: np.ndarray, gram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Penalties and Gram matrix of as many atoms as the kernels like best, those at the end of no norm."""
+    n_atoms = len(penalty)
+    size = pad(n_atoms, penalty.itemsize)
+    if size == n_atoms:
+        return penalty, gram
+    penalties, known = np.ones(size, penalty.dtype), np.zeros((size, size), gram.dtype)
+    penalties[:n_atoms], known[:n_atoms, :n_atoms] = penalty, gram
+    return penalties, known
+
+
+def _squared(problem: Problem) -> np.ndarray:
+    return problem.x.double().square().sum(1).numpy()
+
+
 def _cached(problem: Problem, gram: Tensor, start: Tensor | None, options: tuple) -> Found:
     greedy, tol, max_iter, finest = options
     penalty = problem.penalty.numpy()
@@ -167,7 +183,7 @@ def _cached(problem: Problem, gram: Tensor, start: Tensor | None, options: tuple
     numbers = _certificate(len(z))
     solve_cached(
         (problem.x @ problem.atoms.T).numpy(),
-        problem.x.double().square().sum(1).numpy(),
+        _squared(problem),
         gram.numpy(),
         penalty,
         1 / penalty,
