@@ -1,36 +1,27 @@
-"""A recording: an open NWB file that says what it holds and gives populations.
-
-A path, a URL or a pynwb object enters, populations leave. This face only chooses what is meant; reading, counting and
-labelling are in the other files of the room.
-"""
+"""`Recording`: one method a kind of part, which chooses what is meant."""
 
 from __future__ import annotations
 
 import os
 import warnings
-import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cached_property
-from textwrap import shorten
 from typing import Any
 
 import pandas as pd
 import pynwb
 import xarray as xr
 
-from neurosparse.errors import DependencyError, FileError, InputError
-from neurosparse.recordings import describing, intervals, opening, quality, stimuli
-from neurosparse.recordings.assembly import Origin
+from neurosparse.errors import InputError
+from neurosparse.recordings import intervals, opening, quality, stimuli
 from neurosparse.recordings.binned import load_binned
-from neurosparse.recordings.contents import Contents, Part
 from neurosparse.recordings.covariate import load_covariate
 from neurosparse.recordings.intervals import Request
 from neurosparse.recordings.load_report import LoadReport
+from neurosparse.recordings.nwb import looking
+from neurosparse.recordings.nwb.open_file import OpenFile
 from neurosparse.recordings.spikes import load_spikes
-from neurosparse.recordings.tables import Table
 from neurosparse.recordings.traces import load_rois, load_series, load_trials
-from neurosparse.recordings.trains import choose_units, read_trains, session_span
 
 Align = str | tuple[str, str] | None
 Stimulus = str | Sequence[str] | None
@@ -71,7 +62,7 @@ def open_nwb(path: str | os.PathLike[str] | pynwb.NWBFile) -> Recording:
     return Recording(opened)
 
 
-class Recording:
+class Recording(OpenFile):
     """An open NWB file; made by `open_nwb`.
 
     Attributes
@@ -89,79 +80,8 @@ class Recording:
         What is wrong with the file as a whole; what bears on one part stands in `contents`.
     """
 
-    def __init__(self, opened: opening.Opened) -> None:
-        self._source, self._nwbfile, self._held = opened.source, opened.nwbfile, opened.contents
-        self.path, self.nwb_version = opened.source.path, opened.version
-        self._identity, self.report = opened.identity, opened.report
-        self.notes, self.session = opened.notes, str(opened.report.chosen["session"])
-        # Also closes, without pynwb's complaint, when the recording is forgotten rather than closed.
-        self._closer = weakref.finalize(self, opened.close)
-
-    def __enter__(self) -> Recording:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def __reduce__(self) -> tuple[Callable[..., Recording], tuple[str]]:
         return open_nwb, (opening.reopening(self._source),)
-
-    def close(self) -> None:
-        """Release the file; populations already loaded and lazy stimuli stay valid."""
-        self._closer()
-
-    @property
-    def nwbfile(self) -> pynwb.NWBFile:
-        """The file as pynwb has it."""
-        self._check_open()
-        if self._nwbfile is None:
-            raise DependencyError(f"pynwb cannot build this file: {'; '.join(self.notes)}")
-        return self._nwbfile
-
-    def _check_open(self) -> None:
-        if not self._closer.alive:
-            raise FileError(
-                f"the recording {self._source.name} is closed. Open it again with open_nwb({self._source.where!r})."
-            )
-
-    def __repr__(self) -> str:
-        if not self._closer.alive:
-            return f"<Recording {self._source.name}, closed>"
-        notes = "".join(f"\n! {shorten(note, 240)}" for note in self.notes)
-        with opening.reading(self._source):
-            return f"{self._headline()}\n\n{describing.describe(self._held)}{notes}"
-
-    def _headline(self) -> str:
-        said = self._identity
-        who = ", ".join(one for one in (said.species, said.subject_id) if one) or "subject not stated"
-        when = "start not stated" if said.start is None else f"{said.start:%Y-%m-%d %H:%M}"
-        version = f"  (NWB {self.nwb_version})" if self.nwb_version else ""
-        head = f"Recording {self._source.name}{version}\nsession {self.session}; {who}; {when}"
-        return f"{head}\n{said.description}" if said.description else head
-
-    @cached_property
-    def contents(self) -> pd.DataFrame:
-        """One row a part: path, kind, shape, rate (Hz), count, start and stop (s), units of measure, notes."""
-        with opening.reading(self._source):
-            return describing.as_frame(self._contents().parts)
-
-    def _contents(self) -> Contents:
-        self._check_open()
-        return self._held
-
-    def _origin(self, path: str) -> Origin:
-        source, opened = self._source, self.report.chosen
-        facts: dict[str, Any] = {"name": source.name, "nwb_version": self.nwb_version, "reader": opened["reader"]}
-        if source.size is not None:
-            facts["bytes"] = source.size
-        if source.remote:
-            facts |= {"url": source.where, "version_on_server": source.tag}
-        facts |= {**self._identity.facts(), "session_from": opened["session_from"]}
-        if self.notes:
-            facts["notes"] = self.notes
-        return Origin(self.session, source.name, facts, path)
-
-    # What follows is one method a kind of part.
 
     def intervals(self, name: str = "trials") -> pd.DataFrame:
         """An interval table as a DataFrame, one row an interval.
@@ -185,9 +105,6 @@ class Recording:
         """
         with opening.reading(self._source):
             return intervals.as_frame(self._interval_table(name))
-
-    def _interval_table(self, name: str) -> Table:
-        return self._contents().rows(name)
 
     def stimuli(self, name: str | None = None) -> xr.DataArray:
         """Images that were shown, lazily.
@@ -434,116 +351,6 @@ class Recording:
             load_series, part, part.series, request.checked(), transposed=transposed, repair=repair, **options
         )
 
-    def quality(
-        self,
-        *,
-        align: Align = None,
-        window: tuple[float, float] | None = None,
-        baseline: tuple[float, float] | None = None,
-        stimulus: Stimulus = None,
-        units: str | Sequence[Any] | None = None,
-        table: str | None = None,
-        series: str | None = None,
-        random_state: Any = 0,
-    ) -> xr.Dataset:
-        """A first look: each unit in numbers, and which questions so many stimuli and repeats can carry.
-
-        Parameters
-        ----------
-        align, window, stimulus, units
-            As in `spikes`; without `align` there is nothing about trials.
-        baseline : (float, float), optional
-            Seconds around the event to compare the window with; as long as it, just before it, if not given.
-        table : str, optional
-            Name or path of the units table; needed where there are several.
-        series : str, optional
-            Take this ROI or other (time, unit) series instead of spikes.
-        random_state : int, numpy.random.Generator or None
-            Of halves and resampled stimuli.
-
-        Returns
-        -------
-        xarray.Dataset
-            Over `unit`. Of spikes: ``n_spikes``, ``rate``, ``refractory``, ``drift``, ``coincidence``,
-            ``duplicate_of``; of a series ``mean``, ``sd``, ``nan_share``; with trials ``response_p`` and
-            ``responsive``; with repeats ``reliability`` and, for spikes, ``fano``. ``_low`` and ``_high`` are 95 %
-            intervals. ``attrs["questions"]`` says what n supports; ``recordings.quality`` defines each.
-
-        Raises
-        ------
-        MissingError, InputError
-            As in `spikes` and `series`.
-        """
-        held = self._contents()
-        report = LoadReport()
-        if series is not None:
-            part = held.find(series, "series", "series", "signals", "rois")
-            variables, coords = quality.of_series(part.series, units, report)
-        else:
-            part = held.units(table)
-            rows, coords = choose_units(part.table, units, report)
-            trains = read_trains(part.table, rows, coords["unit"], report)
-            span = session_span(trains, held.extents(), report) or (0.0, 0.0)
-            variables = quality.of_trains(trains, coords["unit"], span)
-        report.warn(*part.notes)
-        facts: dict[str, Any] = {}
-        if align is not None or series is not None:
-            x, before = self._responses(part, align, window, baseline, stimulus, units)
-            if x is not None:
-                more, facts = quality.of_trials(x, before, random_state)
-                variables |= more
-        report.emit()
-        attrs = {"session": self.session, "source": f"{self._source.name}:{part.path}"}
-        return quality.as_dataset(variables, coords, facts, attrs)
-
-    def first_look(self) -> str:
-        """`quality` of the units table and, where there are trials, of them, in a few lines; "" without one table."""
-        held = self._contents()
-        tables = [part for part in held.group("units") if "spike_times" in part.table.columns]
-        if len(tables) != 1 or not tables[0].table.n_rows:
-            return ""
-        aligned = "trials" if any(part.path == "intervals/trials" for part in held.group("intervals")) else None
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # each load says them again, to who asks for it
-            try:
-                return quality.told(self.quality(align=aligned))
-            except InputError:
-                return quality.told(self.quality())
-
-    def _responses(
-        self,
-        part: Part,
-        align: Align,
-        window: tuple[float, float] | None,
-        baseline: tuple[float, float] | None,
-        stimulus: Stimulus,
-        units: Any,
-    ) -> tuple[xr.DataArray | None, xr.DataArray | None]:
-        """(trial, unit) responses and baselines for `quality`; what they warn of stands in a load of its own."""
-        spiking = part.group == "units"
-        where: dict[str, Any] = {"find_intervals": self._interval_table, "origin": self._origin(part.path)}
-        if not spiking and window is None:
-            rows = self._held.sampled_rows(part, align if isinstance(align, str) else None)
-            if rows is not None:
-                request = Request(align, None, None, units, stimulus)
-                return load_trials(part.series, request, table=rows, report=LoadReport(), **where), None
-            if align is None:
-                return None, None
-
-        def load(span: tuple[float, float] | None, reduce: str) -> xr.DataArray:
-            request = Request(align, span, reduce, units, stimulus).checked()
-            if not spiking:
-                return load_series(part.series, request, report=LoadReport(), **where)
-            options: dict[str, Any] = {"bin_width": None, "sampling_rate": None, "extents": self._held.extents()}
-            return load_spikes(part.table, request, report=LoadReport(), **where, **options)
-
-        if window is None:
-            return load(None, "sum" if spiking else "mean"), None
-        before = baseline or (2 * window[0] - window[1], window[0])
-        scale = (window[1] - window[0]) / (before[1] - before[0]) if spiking else 1.0
-        reduce = "sum" if spiking else "mean"
-        return load(window, reduce), load(before, reduce) * scale
-
     def covariate(
         self,
         name: str,
@@ -593,18 +400,72 @@ class Recording:
         report.emit()
         return x
 
-    def _load(
+    def quality(
         self,
-        load: Callable[..., xr.DataArray],
-        part: Part,
-        stored: Any,
-        request: Request,
-        **options: Any,
-    ) -> xr.DataArray:
-        """What `load` makes of a part as it is stored; its report is told."""
-        report = LoadReport(found=self._held.counts(), warned=list(part.notes))
-        where = {"find_intervals": self._interval_table, "origin": self._origin(part.path)}
-        with opening.reading(self._source):
-            x = load(stored, request, report=report, **where, **options)
+        *,
+        align: Align = None,
+        window: tuple[float, float] | None = None,
+        baseline: tuple[float, float] | None = None,
+        stimulus: Stimulus = None,
+        units: str | Sequence[Any] | None = None,
+        table: str | None = None,
+        series: str | None = None,
+        random_state: Any = 0,
+    ) -> xr.Dataset:
+        """A first look: each unit in numbers, and which questions so many stimuli and repeats can carry.
+
+        Parameters
+        ----------
+        align, window, stimulus, units
+            As in `spikes`; without `align` there is nothing about trials.
+        baseline : (float, float), optional
+            Seconds around the event to compare the window with; as long as it, just before it, if not given.
+        table : str, optional
+            Name or path of the units table; needed where there are several.
+        series : str, optional
+            Take this ROI or other (time, unit) series instead of spikes.
+        random_state : int, numpy.random.Generator or None
+            Of halves and resampled stimuli.
+
+        Returns
+        -------
+        xarray.Dataset
+            Over `unit`. Of spikes: ``n_spikes``, ``rate``, ``refractory``, ``drift``, ``coincidence``,
+            ``duplicate_of``; of a series ``mean``, ``sd``, ``nan_share``; with trials ``response_p`` and
+            ``responsive``; with repeats ``reliability`` and, for spikes, ``fano``. ``_low`` and ``_high`` are 95 %
+            intervals. ``attrs["questions"]`` says what n supports; ``recordings.quality`` defines each.
+
+        Raises
+        ------
+        MissingError, InputError
+            As in `spikes` and `series`.
+        """
+        held, report = self._contents(), LoadReport()
+        part = held.units(table) if series is None else held.find(series, "series", *looking.SERIES)
+        variables, coords = looking.unit_facts(held, part, units, report)
+        report.warn(*part.notes)
+        facts: dict[str, Any] = {}
+        if align is not None or series is not None:
+            asked: dict[str, Any] = {"align": align, "window": window, "baseline": baseline}
+            asked |= {"stimulus": stimulus, "units": units}
+            x, before = looking.responses(held, part, self._where(part), **asked)
+            if x is not None:
+                more, facts = quality.of_trials(x, before, random_state)
+                variables |= more
         report.emit()
-        return x
+        attrs = {"session": self.session, "source": f"{self._source.name}:{part.path}"}
+        return quality.as_dataset(variables, coords, facts, attrs)
+
+    def first_look(self) -> str:
+        """`quality` of the units table and, where there are trials, of them, in a few lines; "" without one table."""
+        held = self._contents()
+        tables = [part for part in held.group("units") if "spike_times" in part.table.columns]
+        if len(tables) != 1 or not tables[0].table.n_rows:
+            return ""
+        aligned = "trials" if any(part.path == "intervals/trials" for part in held.group("intervals")) else None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # each load says them again, to who asks for it
+            try:
+                return quality.told(self.quality(align=aligned))
+            except InputError:
+                return quality.told(self.quality())

@@ -1,0 +1,71 @@
+"""A first look at one part: its units by themselves, and their responses to trials."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from neurosparse.recordings import quality
+from neurosparse.recordings.contents import Contents, Part
+from neurosparse.recordings.intervals import Request
+from neurosparse.recordings.load_report import LoadReport
+from neurosparse.recordings.spikes import load_spikes
+from neurosparse.recordings.traces import load_series, load_trials
+from neurosparse.recordings.trains import choose_units, read_trains, session_span
+
+# Groups of parts whose values are a trace, not spikes.
+SERIES = ("series", "signals", "rois")
+
+
+def unit_facts(
+    held: Contents, part: Part, units: Any, report: LoadReport
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What can be told of each unit without trials, and the coords of the dim `unit`."""
+    if part.group in SERIES:
+        return quality.of_series(part.series, units, report)
+    rows, coords = choose_units(part.table, units, report)
+    trains = read_trains(part.table, rows, coords["unit"], report)
+    span = session_span(trains, held.extents(), report) or (0.0, 0.0)
+    return quality.of_trains(trains, coords["unit"], span), coords
+
+
+def responses(
+    held: Contents,
+    part: Part,
+    where: Mapping[str, Any],
+    *,
+    align: Any,
+    window: tuple[float, float] | None,
+    baseline: tuple[float, float] | None,
+    stimulus: Any,
+    units: Any,
+) -> tuple[xr.DataArray | None, xr.DataArray | None]:
+    """(trial, unit) responses and baselines, None where there is nothing of trials; a load of its own says warnings.
+
+    `where` are `find_intervals` and `origin` of the loaders; the others are as in `Recording.quality`.
+    """
+    spiking = part.group not in SERIES
+    if not spiking and window is None:
+        rows = held.sampled_rows(part, align if isinstance(align, str) else None)
+        if rows is not None:
+            request = Request(align, None, None, units, stimulus)
+            return load_trials(part.series, request, table=rows, report=LoadReport(), **where), None
+        if align is None:
+            return None, None
+
+    def load(span: tuple[float, float] | None, reduce: str) -> xr.DataArray:
+        request = Request(align, span, reduce, units, stimulus).checked()
+        if not spiking:
+            return load_series(part.series, request, report=LoadReport(), **where)
+        options: dict[str, Any] = {"bin_width": None, "sampling_rate": None, "extents": held.extents()}
+        return load_spikes(part.table, request, report=LoadReport(), **where, **options)
+
+    if window is None:
+        return load(None, "sum" if spiking else "mean"), None
+    before = baseline or (2 * window[0] - window[1], window[0])
+    scale = (window[1] - window[0]) / (before[1] - before[0]) if spiking else 1.0
+    reduce = "sum" if spiking else "mean"
+    return load(window, reduce), load(before, reduce) * scale
