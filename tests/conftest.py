@@ -12,6 +12,14 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # one process a core: more threads would only wait for each other
 
 
+# Few tests, each of them long: begun last, one process would be at them while the others have nothing left to do.
+LONG_FILES = ("test_known_answer", "test_tutorials", "test_sparse_coding", "test_out_of_core", "test_comparison")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONG_FILES.index(item.path.stem) if item.path.stem in LONG_FILES else len(LONG_FILES))
+
+
 @pytest.fixture(scope="session")
 def data_file() -> Callable[[str], Path]:
     """Path of a real recording; skips where no folder was named, fails where the named folder lacks the file."""

@@ -57,7 +57,7 @@ def test_v4_against_the_trained_network_and_pixels(study: Study) -> None:
     seen = {**network_populations(study, images), "pixels": pixels(images, 28)}
     maps: dict[str, xr.Dataset] = {
         name: linear_identifiability(
-            layer, trials, groups=near_duplicate_stimuli(images), n_permutations=0, directions=["x->y"]
+            layer, trials, groups=near_duplicate_stimuli(images), n_permutations=0, directions=["x->y"], panel=False
         )
         for name, layer in seen.items()
     }
