@@ -6,8 +6,19 @@ import numpy as np
 import pytest
 
 from neurosparse import population
-from neurosparse.backend.linear import map_singular_values, matched_correlations, participation_ratio
-from neurosparse.backend.nonlinear import nonlinear_shares, plant_quadratics, quadratic_features, radial_features
+from neurosparse.backend.linear import (
+    cross_validated_ridge,
+    map_singular_values,
+    matched_correlations,
+    participation_ratio,
+)
+from neurosparse.backend.nonlinear import (
+    nonlinear_ceiling,
+    nonlinear_shares,
+    plant_quadratics,
+    quadratic_features,
+    radial_features,
+)
 from neurosparse.backend.resampling import group_folds
 from neurosparse.errors import InputError
 from neurosparse.identifiability import linear_identifiability
@@ -310,6 +321,26 @@ def test_planted_quadratics_are_worth_what_they_say_and_kernels_hold_them():
     squares = ((small[:, None] - small) ** 2).sum(-1)
     expected = np.exp(-squares / 2 / np.median(squares[np.triu_indices(60, 1)]))
     np.testing.assert_allclose(near @ near.T, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("network", [False, True])
+def test_ties_go_to_the_linear_map_and_what_bends_does_not(network):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((150, 4))
+    y = np.hstack([x @ rotation(4, rng) + 0.5 * rng.standard_normal((150, 4)), x[:, :2] * x[:, 2:]])
+    folds = group_folds(np.arange(150), 3)
+    inner = [group_folds(np.arange(100), 3) for _ in folds]
+    linear = cross_validated_ridge(x, y, folds, inner)
+    found = nonlinear_ceiling(x, y, folds, inner, linear, network=network)
+    assert (found.choice[:, :4] == 0).mean() > 0.8
+    assert found.names[0] == "linear"
+    assert (found.choice[:, 4:] > 0).all()
+    same = np.flatnonzero((found.choice == 0).all(axis=0))
+    np.testing.assert_array_equal(found.mapped[:, same], linear.mapped[:, same])
+    held = y[:, 4:]
+    assert (((held - found.mapped[:, 4:]) ** 2).mean(0) < 0.5 * held.var(0)).all()
+    exact = cross_validated_ridge(x, x, folds, inner, penalties=np.array([1e-8]))
+    assert nonlinear_ceiling(x, x, folds, inner, exact).names == ("linear", "network")  # nothing can be ahead of r = 1
 
 
 def test_a_nonlinear_ceiling_of_very_many_samples_is_refused():
