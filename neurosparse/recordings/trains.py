@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from mmap import mmap
 from typing import Any
 
-import h5py
 import numpy as np
 
 from neurosparse.errors import FileError, InputError, MissingError
@@ -121,8 +120,8 @@ def _read(column: Column, bounds: np.ndarray, rows: np.ndarray) -> list[np.ndarr
         near, wanted = np.split(wanted, [max(n_near, 1)])
         block = _own_pages(column.data[start : bounds[near[-1] + 1]])
         trains |= {int(row): block[bounds[row] - start : bounds[row + 1] - start] for row in near}
-    if isinstance(column.data, h5py.Dataset) and column.data.chunks and column.data.file.driver != "fileobj":
-        column.data.refresh()  # has HDF5 let go of the last chunks, up to 32 MB, that it keeps of an open dataset
+    # HDF5 keeps the last chunks of an open dataset. Its refresh() would let go of them, but breaks every other handle
+    # to the dataset, such as a second recording's of the same file: closing that one then ends the process.
     return [trains[int(row)] for row in rows]
 
 

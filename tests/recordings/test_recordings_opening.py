@@ -13,7 +13,7 @@ from nwb_parts import rois, series, trials, units
 
 import neurosparse
 from neurosparse import open_nwb
-from neurosparse.errors import FileError, InputError, NeurosparseError
+from neurosparse.errors import DataWarning, FileError, InputError, NeurosparseError
 
 
 def test_a_missing_path(tmp_path):
@@ -176,3 +176,20 @@ def test_unknown_names_of_the_room():
     with pytest.raises(AttributeError, match="no attribute 'spikes_'"):
         neurosparse.recordings.spikes_  # noqa: B018
     assert issubclass(FileError, NeurosparseError)
+
+
+@pytest.mark.parametrize("extension", [False, True], ids=["pynwb", "h5py alone"])
+def test_recordings_of_one_file_do_not_disturb_each_other(write_nwb, extension):
+    """Handles of one process share what HDF5 holds of a dataset; spike times are chunked, as pynwb writes them."""
+    path = write_nwb(units([[0.1, 0.2], [0.3]]))
+    if extension:
+        with h5py.File(path, "r+") as file:
+            file["units"].attrs["namespace"] = "ndx-nowhere"
+            del file["specifications"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)
+        first, second = open_nwb(path), open_nwb(path)
+    counts = [one.spikes(bin_width=1.0).values.tolist() for one in (first, second, first)]
+    first.close()
+    assert [*counts, second.spikes(bin_width=1.0).values.tolist()] == [[[2, 1]]] * 4
+    second.close()
