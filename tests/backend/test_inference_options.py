@@ -13,7 +13,7 @@ import scipy.sparse
 import torch
 from sklearn.linear_model import orthogonal_mp_gram
 
-from neurosparse.backend.inference import duality_gap, encode, kkt_violation, objective, penalty_for
+from neurosparse.backend.inference import duality_gap, encode, encode_checked, kkt_violation, objective, penalty_for
 from neurosparse.errors import InputError
 
 SOLVERS = ("coordinate", "cyclic", "fista")
@@ -247,6 +247,20 @@ def test_the_choice_is_made_by_size_and_recorded(monkeypatch):
     assert encode(x, atoms[:15], 0.3, solver="fista").solver == "fista: Gram"
     monkeypatch.setattr("neurosparse.backend.inference.fista.MIN_ATOMS", 500)
     assert encode(x, atoms, 0.3, solver="fista").solver == "fista: working sets"
+
+
+@pytest.mark.parametrize("n_samples", [200, 700])
+@pytest.mark.parametrize("codes", ["nonnegative", "signed"])
+def test_what_the_caller_checked_gets_the_same_codes_to_the_bit(codes, n_samples):
+    x, atoms = (torch.from_numpy(values) for values in problem(20, 15, n_samples))
+    atoms = 2 * atoms
+    atoms[3] = 0
+    cold = encode(x, atoms, 0.3, codes=codes, tol=1e-3)
+    for start in (None, cold.codes + 0.1):
+        full, lean = (f(x, atoms, 0.2, codes=codes, tol=1e-3, initial=start) for f in (encode, encode_checked))
+        for one, other in zip(full, lean, strict=True):
+            assert one is other or bool(torch.as_tensor(one == other).all())
+        assert full.converged.all()
 
 
 def test_small_tolerances_of_float32_samples_are_met_in_float64():

@@ -6,7 +6,7 @@ both stop by the same duality gap. Imports numpy, scipy, numba, torch, `errors` 
 """
 
 from neurosparse.backend.inference.certificate import duality_gap, kkt_violation, objective
-from neurosparse.backend.inference.encoding import Encoding, Solver, encode
+from neurosparse.backend.inference.encoding import Encoding, Solver, encode, encode_checked
 from neurosparse.backend.inference.problem import Array, Codes
 from neurosparse.backend.inference.selection import held_out_entries, penalty_for
 
@@ -17,6 +17,7 @@ __all__ = [
     "Solver",
     "duality_gap",
     "encode",
+    "encode_checked",
     "held_out_entries",
     "kkt_violation",
     "objective",

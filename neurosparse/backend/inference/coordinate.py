@@ -22,6 +22,7 @@ from neurosparse.backend.inference.kernels import (
     solve_cached,
     solve_round,
     solve_whole,
+    squared_norms,
 )
 from neurosparse.backend.inference.problem import Problem, Tensor
 
@@ -33,6 +34,8 @@ MAX_WHOLE = 512
 MAX_GRAM = 2**29
 MIN_ROWS_PER_ATOM = 0.25
 MIN_CANDIDATES = 512
+# Rows of a Gram matrix that are made at a time.
+GRAM_BLOCK = 256
 
 
 class Found(NamedTuple):
@@ -83,10 +86,10 @@ def solve_by_coordinates(
     n_samples, n_atoms = len(problem.x), len(problem.atoms)
     form = form_of(n_samples, n_atoms, problem.x.element_size(), problem.observed is not None)
     block = max(64, min(512, 2**20 // max(n_atoms, 1)))
-    gram = torch.empty((0, 0), dtype=problem.x.dtype)
-    if form != "factored":
-        gram = torch.cat(in_blocks(lambda i, j: problem.atoms[i:j] @ problem.atoms.T, n_atoms, 256, n_threads))
-    options = (greedy, tol, max_iter, 1e-7 if problem.x.dtype == torch.float32 else 1e-14)
+    if form == "whole" and room is not None and n_samples <= block and n_atoms <= GRAM_BLOCK:
+        return form, [_at_once(problem, start(0, n_samples), room, (greedy, tol, max_iter))]
+    gram = problem.x.new_empty((0, 0)) if form == "factored" else _gram(problem.atoms, n_threads)
+    options = (greedy, tol, max_iter)
 
     def work(i: int, j: int) -> Found:
         part, before = problem.rows(i, j), start(i, j)
@@ -118,6 +121,19 @@ def in_blocks(work: Callable[[int, int], Made], n: int, size: int, n_threads: in
         torch.set_num_threads(before)
 
 
+def _at_once(problem: Problem, before: Tensor | None, room: Tensor, options: tuple) -> Found:
+    """One block alone, without what many need: a learner comes here thousands of times with a few hundred rows."""
+    with one_thread():
+        if before is not None:
+            room.copy_(before)
+        return _whole(problem, problem.atoms @ problem.atoms.T, room, before is not None, options)
+
+
+def _gram(atoms: Tensor, n_threads: int) -> Tensor:
+    parts = in_blocks(lambda i, j: atoms[i:j] @ atoms.T, len(atoms), GRAM_BLOCK, n_threads)
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
 def active_codes(found: Found) -> Found:
     """The active codes alone, with their atoms."""
     if found.atom is not None:
@@ -140,7 +156,7 @@ def spread(found: Found, room: Tensor) -> None:
 
 
 def _whole(problem: Problem, gram: Tensor, z: Tensor, warm: bool, options: tuple) -> Found:
-    greedy, tol, max_iter, finest = options
+    greedy, tol, max_iter = options
     penalty, known = _with_void_atoms(problem.penalty.numpy(), gram.numpy())
     numbers = _certificate(len(z))
     solve_whole(
@@ -154,7 +170,7 @@ def _whole(problem: Problem, gram: Tensor, z: Tensor, warm: bool, options: tuple
         warm,
         tol,
         max_iter,
-        finest,
+        _finest(problem),
         z.numpy(),
         *numbers,
     )
@@ -172,12 +188,19 @@ def _with_void_atoms(penalty: np.ndarray, gram: np.ndarray) -> tuple[np.ndarray,
     return penalties, known
 
 
+def _finest(problem: Problem) -> float:
+    """The move, as a share of the penalty, below which rounding decides."""
+    return 1e-7 if problem.x.dtype == torch.float32 else 1e-14
+
+
 def _squared(problem: Problem) -> np.ndarray:
-    return problem.x.double().square().sum(1).numpy()
+    squared = np.empty(len(problem.x))
+    squared_norms(problem.x.contiguous().numpy(), squared)
+    return squared
 
 
 def _cached(problem: Problem, gram: Tensor, start: Tensor | None, options: tuple) -> Found:
-    greedy, tol, max_iter, finest = options
+    greedy, tol, max_iter = options
     penalty = problem.penalty.numpy()
     local, index, z, count = _room(problem, start)
     numbers = _certificate(len(z))
@@ -192,7 +215,7 @@ def _cached(problem: Problem, gram: Tensor, start: Tensor | None, options: tuple
         greedy,
         tol,
         max_iter,
-        finest,
+        _finest(problem),
         index.numpy(),
         z.numpy(),
         count.numpy(),
@@ -202,7 +225,7 @@ def _cached(problem: Problem, gram: Tensor, start: Tensor | None, options: tuple
 
 
 def _factored(problem: Problem, gram: Tensor, start: Tensor | None, options: tuple) -> Found:
-    greedy, tol, max_iter, finest = options
+    greedy, tol, max_iter = options
     x, atoms, penalty = problem.x.contiguous(), problem.atoms.contiguous(), problem.penalty.numpy()
     local, index, z, count = _room(problem, start)
     numbers = _certificate(len(z))
@@ -226,7 +249,7 @@ def _factored(problem: Problem, gram: Tensor, start: Tensor | None, options: tup
             greedy,
             tol,
             max_iter,
-            finest,
+            _finest(problem),
             index.numpy(),
             z.numpy(),
             count.numpy(),

@@ -11,7 +11,7 @@ import torch
 from neurosparse.backend.devices import batch_rows
 from neurosparse.backend.inference.coordinate import Found, active_codes, solve_by_coordinates, spread
 from neurosparse.backend.inference.fista import solve_by_fista
-from neurosparse.backend.inference.problem import Array, Codes, Problem, Tensor, as_tensor, check_shapes, pose
+from neurosparse.backend.inference.problem import Array, Codes, Problem, Tensor, as_tensor, check_shapes, pose, scaled
 from neurosparse.backend.inference.pursuit import decode, prune, pursue, refit
 from neurosparse.errors import InputError
 
@@ -178,20 +178,60 @@ def encode(
     if exact:
         rows, atoms = rows.double(), atoms.double()
     problem = pose(rows, atoms, 1.0 if penalty is None else penalty, codes, weights, mask)
-    room = None
     if penalty is None:
         name, parts = _by_pursuit(problem, int(n_active or 0))
+        found = _joined(problem, parts, None, sparse, tol, True)._replace(solver=name, penalty=float("nan"))
     else:
         start = _Start(initial, problem)
-        if not (sparse or debias or prune):
-            room = rows.new_zeros((len(rows), len(atoms)))
-        threads = n_threads or torch.get_num_threads()
-        name, parts = _by_descent(problem, start, room, tol, max_iter, solver, threads)
-        if debias or prune:
-            parts = _refitted(problem, parts, prune)
-    found = _joined(problem, parts, room, sparse, tol, penalty is None)
-    found = found._replace(solver=name, penalty=float("nan") if penalty is None else penalty)
+        found = _solved(problem, start, tol, max_iter, solver, debias, prune, sparse, n_threads)
+        found = found._replace(penalty=penalty)
     return _of_kind(found, x, torch.float32 if exact else rows.dtype)
+
+
+def encode_checked(
+    x: Tensor,
+    dictionary: Tensor,
+    penalty: float,
+    *,
+    codes: Codes = "nonnegative",
+    initial: Tensor | None = None,
+    tol: float = 1e-4,
+    max_iter: int = 10_000,
+    solver: Solver = "auto",
+) -> Encoding:
+    """`encode` for inner loops: the same to the bit, of tensors and options that the caller has checked.
+
+    Parameters
+    ----------
+    x, dictionary : (sample, unit), (atom, unit) tensor
+        Finite, of one dtype on one device; `tol` is at least 1e-5 where that is float32.
+    penalty, codes, initial, tol, max_iter, solver
+        As in `encode`; one penalty for all atoms, above 0.
+    """
+    problem = scaled(x, dictionary, x.new_full((len(dictionary),), penalty), codes == "nonnegative", None)
+    found = _solved(problem, _Start(initial, problem), tol, max_iter, solver)
+    return found._replace(penalty=penalty)
+
+
+def _solved(
+    problem: Problem,
+    start: _Start,
+    tol: float,
+    max_iter: int,
+    solver: str,
+    debias: bool = False,
+    prune: bool = False,
+    sparse: bool = False,
+    n_threads: int | None = None,
+) -> Encoding:
+    room = None
+    if not (sparse or debias or prune):
+        room = problem.x.new_zeros((len(problem.x), len(problem.atoms)))
+    threads = n_threads or torch.get_num_threads()
+    name, parts = _by_descent(problem, start, room, tol, max_iter, solver, threads)
+    if debias or prune:
+        parts = _refitted(problem, parts, prune)
+    return _joined(problem, parts, room, sparse, tol, False)._replace(solver=name)
 
 
 class _Start:
@@ -204,7 +244,7 @@ class _Start:
             return
         if not scipy.sparse.issparse(initial):
             self.initial = as_tensor(initial)
-        self.used = problem.atoms.square().sum(1) > 0
+        self.scale = problem.norms * (problem.atoms != 0).any(1)
         expected = (len(problem.x), len(problem.atoms))
         if tuple(self.initial.shape) != expected:
             raise InputError(f"initial codes need shape {expected}; got {tuple(self.initial.shape)}.")
@@ -215,7 +255,7 @@ class _Start:
         block = self.initial[start:stop]
         if scipy.sparse.issparse(block):
             block = torch.from_numpy(block.toarray())
-        z = torch.where(self.used, block.to(self.problem.x) * self.problem.norms, 0).contiguous()
+        z = (block.to(self.problem.x) * self.scale).contiguous()
         return z.clamp_(min=0) if self.problem.nonnegative else z
 
 

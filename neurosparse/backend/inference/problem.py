@@ -43,6 +43,8 @@ class Problem:
 
     def rows(self, start: int, stop: int) -> Problem:
         """The problem of some rows alone."""
+        if start == 0 and stop >= len(self.x):
+            return self
         observed = None if self.observed is None else self.observed[start:stop]
         return Problem(self.x[start:stop], self.atoms, self.norms, self.penalty, self.nonnegative, observed)
 
@@ -59,10 +61,15 @@ def pose(x: Tensor, dictionary: Tensor, penalty: Any, codes: str, weights: Any =
         x = torch.where(observed > 0, x, 0)
     if not _finite(x) or not _finite(dictionary):
         raise InputError("x and dictionary need finite numbers; got NaN or infinity. Mark missing entries with mask.")
+    penalties = checked_penalty(penalty, x, dictionary, codes, weights)
+    return scaled(x, dictionary, penalties, codes == "nonnegative", observed)
+
+
+def scaled(x: Tensor, dictionary: Tensor, penalties: Tensor, nonnegative: bool, observed: Tensor | None) -> Problem:
+    """The problem with atoms of unit norm; nothing is checked."""
     norms = dictionary.norm(dim=1)
     norms += norms == 0
-    penalties = checked_penalty(penalty, x, dictionary, codes, weights)
-    return Problem(x, dictionary / norms[:, None], norms, penalties / norms, codes == "nonnegative", observed)
+    return Problem(x, dictionary / norms[:, None], norms, penalties / norms, nonnegative, observed)
 
 
 def as_tensor(values: Any) -> Tensor:

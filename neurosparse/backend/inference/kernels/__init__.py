@@ -6,6 +6,7 @@ is kept on disk. Imports numpy and numba.
 """
 
 from neurosparse.backend.inference.kernels.candidates import Local, gather_active, make_local
+from neurosparse.backend.inference.kernels.certificate import squared_norms
 from neurosparse.backend.inference.kernels.descent import FIRST_MOVE, pad
 from neurosparse.backend.inference.kernels.rows import solve_cached, solve_round
 from neurosparse.backend.inference.kernels.whole import solve_whole
@@ -19,4 +20,5 @@ __all__ = [
     "solve_cached",
     "solve_round",
     "solve_whole",
+    "squared_norms",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from neurosparse.backend.inference.kernels.compiling import compiled
 
 
@@ -14,3 +16,13 @@ def verdict(
     value = 0.5 * left + size
     excess = value - (scale * inner - 0.5 * scale * scale * left)
     return value, (2 * max(excess, 0.0) / squared if squared > 0 else value)
+
+
+@compiled
+def squared_norms(x: np.ndarray, squared: np.ndarray) -> None:  # pragma: no cover (compiled)
+    """``||x||^2`` of each row, written in place."""
+    for i in range(len(x)):
+        total = 0.0
+        for u in range(x.shape[1]):
+            total += x[i, u] * x[i, u]
+        squared[i] = total
