@@ -19,7 +19,7 @@ from neurosparse.backend.dictionary.settings import (
     memory,
 )
 from neurosparse.backend.dictionary.statistics import Statistics, regress, sweep
-from neurosparse.backend.inference import encode
+from neurosparse.backend.inference import encode_checked
 
 Tensor = torch.Tensor
 # Samples of a batch where codes are not kept.
@@ -94,7 +94,7 @@ class Learner:
         """Codes of all samples for the dictionary as it stands, their statistics, and the objective."""
         self.statistics, total = self._empty(), 0.0
         for part, start in self._parts():
-            found = encode(
+            found = encode_checked(
                 self.x[part] - self.offset,
                 self.dictionary,
                 penalty,
@@ -120,7 +120,7 @@ class Learner:
 
     def learn_from(self, batch: Tensor, penalty: float, window: float) -> float:
         """One step from these samples: their codes join the statistics, which remember about `window` samples."""
-        found = encode(
+        found = encode_checked(
             batch - self.offset,
             self.dictionary,
             penalty,
@@ -151,7 +151,7 @@ class Learner:
     def judge(self, penalty: float) -> tuple[float, Tensor]:
         """Mean objective and residual over the judged samples: all, or as many as tell dictionaries apart."""
         rows = self.x[: max(5000, 5 * len(self.dictionary))] - self.offset
-        found = encode(
+        found = encode_checked(
             rows,
             self.dictionary,
             penalty,
