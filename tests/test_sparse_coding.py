@@ -160,6 +160,7 @@ def test_superfluous_atoms_come_last(fitted):
     large = quiet(DictionaryLearning(N_ATOMS + 4, random_state=0), x)
     assert float(dictionary_recovery(large.dictionary_, atoms).cosine.min()) > 0.9
     assert float(dictionary_recovery(large.dictionary_[:N_ATOMS], atoms).cosine.min()) > 0.9
+    # On average only: a superfluous atom may share a true one's samples, and then takes up to half of its utility.
     assert large.utility_[N_ATOMS:].mean() < 0.5 * large.utility_[:N_ATOMS].mean()
 
 

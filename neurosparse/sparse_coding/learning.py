@@ -54,8 +54,8 @@ class DictionaryLearning(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         Dimensions of a gain or neuropil shared by units, with codes that are not penalised. They are taken out of the
         samples, and atoms are learned in what is left.
     n_restarts : int or "auto"
-        Starts at the most; the lowest objective wins, and the search ends when half of them, at least two, have found
-        it. ``"auto"``: 256 / n_atoms, between 2 and 12 (1 from 256 atoms on).
+        Starts at the most; the lowest objective wins, and the search ends when a third of them, at least two, have
+        found it. ``"auto"``: 256 / n_atoms, between 2 and 12 (1 from 256 atoms on).
     max_iter : int
         Rounds at the final penalty, at the most.
     tol : float
@@ -108,8 +108,9 @@ class DictionaryLearning(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
     Notes
     -----
-    Annealed from a high penalty in batches, dispensable atoms exchanged for directions of the residual and rolled back
-    where that does not pay, settled by exact codes and exact block-coordinate updates on the sphere; see
+    Annealed from a high penalty in batches with a surplus of atoms that is then let go, dispensable atoms exchanged for
+    directions of the residual and rolled back where that does not pay, settled by exact codes and exact
+    block-coordinate updates on the sphere; see
     `backend.dictionary`. A fit of 2,400 samples, 32 units and 64 atoms takes 2 to 4 s on one CPU thread. Same random
     state, same result on one device. Not here: masks.
 

@@ -4,10 +4,14 @@ A torch tensor (sample, unit) enters; a `Learner` with dictionary (atom, unit), 
 happened round by round. On the CPU the loops are compiled, elsewhere they are torch; the algorithm is the same. Imports
 numpy, numba, torch, `errors`, `backend.devices` and `backend.inference`.
 
+More atoms are learned than are wanted, at a penalty that leaves few codes, and let go by the size of their codes and by
+what the others could take over: with as many atoms as wanted from the start, some true ones are never found.
+
 References
 ----------
 Objective and alternation: Olshausen & Field 1997; Mairal et al. 2010 (statistics of a stream). Replacement from
-residuals after Schnass 2018, with the gain in the objective itself as the criterion.
+residuals after Schnass 2018, with the gain in the objective itself as the criterion. More atoms than wanted: Sulam, You
+& Zhu 2022, over-realized dictionary learning; how the surplus is let go is not theirs.
 """
 
 from neurosparse.backend.dictionary.fitting import Fit, Search, fit

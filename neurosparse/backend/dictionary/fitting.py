@@ -18,6 +18,7 @@ from neurosparse.backend.dictionary.settings import (
     OnStep,
     Settings,
     Step,
+    n_at_first,
     random_state_of,
     reference_penalty,
 )
@@ -33,6 +34,10 @@ DARING = 0.3
 # Replacement works at no less than this multiple of `reference_penalty`: below, wrong atoms share the work of right
 # ones too well for a new atom to take its place.
 WORKING_LEVEL = 0.15
+# Steps of a block, and the share of the objective that it must gain for another one to follow.
+BLOCK, GAIN = 20, 1e-3
+# The surplus of atoms goes in so many rounds, each followed by so many steps, at this multiple of the reference.
+THINNINGS, THIN_STEPS, THIN_LEVEL = 10, 4, 0.1
 
 
 class Fit(NamedTuple):
@@ -56,9 +61,10 @@ def fit(
     on_state: Callable[[Search], None] | None = None,
     state: Mapping[str, np.ndarray] | None = None,
 ) -> Fit:
-    """Learn a dictionary: from each start anneal and replace what is dispensable; settle the best.
+    """Learn a dictionary: from each start anneal too many atoms, let go, replace what is dispensable; settle the best.
 
-    Starts end early where the lowest objective has been found again and again: by half of `n_restarts`, at least twice.
+    Starts end early where the lowest objective has been found again and again: by a third of `n_restarts`, at least
+    twice.
 
     Parameters
     ----------
@@ -104,7 +110,7 @@ class Search:
 
     Attributes
     ----------
-    stage : {"anneal", "replace", "descend", "compare", "settle", "done"}
+    stage : {"anneal", "hold", "thin", "replace", "descend", "compare", "settle", "done"}
     runs : list
         The one at work and the best of those before it.
     """
@@ -127,6 +133,7 @@ class Search:
         self.penalties = np.geomspace(
             max(settings.first_level * reference, self.working), self.working, max(settings.steps, 1)
         )
+        self.thinning = max(penalty, min(self.working, THIN_LEVEL * reference))
         n_last = settings.steps // 4 if self.working > penalty else 0
         self.last = np.geomspace(self.working, penalty, n_last + 1)[1:]
         self.runs: list[_Run] = []
@@ -173,7 +180,8 @@ class Search:
             self.runs.append(_Run(Learner.from_state(own, x, self.settings), run["number"], run["history"]))
 
     def _start(self) -> None:
-        start = self.random.standard_normal((self.n_atoms, self.x.shape[1]))
+        first = n_at_first(self.settings, len(self.x), self.n_atoms)
+        start = self.random.standard_normal((first, self.x.shape[1]))
         if self.settings.atoms == "nonnegative":
             start = np.abs(start)
         learner = Learner(self.quick, torch.as_tensor(start).to(self.quick), self.settings)
@@ -201,7 +209,33 @@ class Search:
         self._record(self.runs[0].learner.skip(penalty, self.random), penalty)
         self.count += 1
         if self.count >= len(self.penalties):
-            self.stage = "replace"
+            self.stage, self.count, self.seen = "hold", 0, []
+
+    def _hold(self) -> None:
+        """Blocks of steps at one penalty while they pay: few samples an atom take many passes, many take few."""
+        learner = self.runs[0].learner
+        if self.count % BLOCK == 0:
+            self.seen.append(learner.judge(self.working)[0])
+            paid = len(self.seen) < 2 or self.seen[-2] - self.seen[-1] > GAIN * self.seen[-2]
+            if not paid or self.count >= BLOCK * self.settings.hold:
+                self.stage, self.count, self.seen = "thin", 0, []
+                return
+        self._record(learner.skip(self.working, self.random), self.working)
+        self.count += 1
+
+    def _thin(self) -> None:
+        """A share of the surplus at a time, so that those left take over before more go."""
+        learner = self.runs[0].learner
+        surplus = len(learner.dictionary) - self.n_atoms
+        if not surplus:
+            self.stage, self.count = "replace", 0
+            return
+        gone = -(-surplus // (THINNINGS - self.count))
+        learner.thin(len(learner.dictionary) - gone)
+        self.count += 1
+        for _ in range(THIN_STEPS):
+            objective = learner.skip(self.thinning, self.random)
+        self._record(objective, self.thinning)
 
     def _replace(self) -> None:
         if self.failures >= self.settings.patience or self.n_atoms == 1:
@@ -241,9 +275,9 @@ class Search:
         self.stage, self.seen = "settle", []
 
     def _agreed(self) -> bool:
-        """Whether half of the starts that are allowed ended at the lowest objective, or two where few are."""
+        """Whether a third of the starts that are allowed ended at the lowest objective, or two where few are."""
         again = sum(value <= min(self.found) * (1 + AGREE) for value in self.found)
-        return again >= max(2, self.n_restarts // 2)
+        return again >= max(2, self.n_restarts // 3)
 
     def _settle(self) -> None:
         if self._round(self.settings.tol, self.settings.max_iter):

@@ -26,6 +26,9 @@ Tensor = torch.Tensor
 CHUNK = 8192
 # A replacement is kept where it lowers the objective by more than this share: less is what settling does by itself.
 WORTH = 1e-4
+# Events, as a share of the mean atom's, that an atom's mean amplitude is shrunk by: large codes of a single sample
+# are no evidence.
+DOUBT = 0.3
 
 
 class Learner:
@@ -135,7 +138,7 @@ class Learner:
         if self.settings.offset:
             self.offset = self.statistics.offset(self.dictionary)
         self.kept = None
-        return float(found.objective.mean())
+        return float(found.objective.double().mean())
 
     def utility(self) -> Tensor:
         """What the objective would lose without each atom, the other codes fixed: ``1/2 sum_i z_ij^2`` (atom,).
@@ -160,6 +163,25 @@ class Learner:
             solver=self.settings.solver,
         )
         return float(found.objective.double().mean()), rows - found.codes @ self.dictionary
+
+    def thin(self, n_atoms: int) -> None:
+        """Let go of the atoms that others can stand in for, or that have small codes, until `n_atoms` are left.
+
+        An atom's worth is its mean amplitude, ``sum_i |z_ij| / (events_j + doubt)``, less what the most similar of the
+        atoms left would take over; how often it is active hardly counts, so that rare atoms outlive the mixtures and
+        doubles of frequent ones.
+        """
+        sums, kept = self.statistics, torch.ones(len(self.dictionary), dtype=torch.bool, device=self.x.device)
+        signed = self.settings.codes == "signed"
+        size = (sums.gram.diagonal() * sums.events).sqrt() if signed else sums.use  # mean square, or mean
+        worth = size / (sums.events + DOUBT * sums.events.mean()).clamp(min=torch.finfo(self.x.dtype).tiny)
+        cosine = self._likeness()
+        for _ in range(len(worth) - n_atoms):
+            value = worth * (1 - cosine.amax(1).square())
+            worst = int(torch.where(kept, value, torch.inf).argmin())
+            kept[worst], cosine[:, worst] = False, 0
+        self.dictionary, self.kept = self.dictionary[kept].contiguous(), None
+        sums.keep(kept)
 
     def replace(self, penalty: float, n_atoms: int, random: Random, *, daring: float = 0.0) -> bool:
         """Exchange the `n_atoms` most dispensable atoms for residual directions; keep that if it pays.
@@ -216,10 +238,13 @@ class Learner:
 
     def _dispensable(self) -> Tensor:
         """Utility, less what the most similar atom would take over."""
+        return self.utility() * (1 - self._likeness().amax(1).square())
+
+    def _likeness(self) -> Tensor:
+        """How far atoms can stand in for each other: their cosines, 0 with themselves, (atom, atom)."""
         cosine = self.dictionary @ self.dictionary.T
         cosine = cosine.abs() if self.settings.codes == "signed" else cosine.clamp(min=0)
-        cosine.fill_diagonal_(0)
-        return self.utility() * (1 - cosine.amax(1).square())
+        return cosine.fill_diagonal_(0)
 
     def _snapshot(self) -> _Snapshot:
         kept = None if self.kept is None else self.kept.clone()

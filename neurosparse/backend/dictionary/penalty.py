@@ -22,6 +22,8 @@ from neurosparse.errors import InputError
 Tensor = torch.Tensor
 # Multiples of `reference_penalty` that held-out entries choose from.
 LEVELS = tuple(np.geomspace(0.7, 0.04, 12))
+# Steps at each level: so many, or fewer where there are so many atoms that a step is dear.
+LEVEL_STEPS, FEWEST_STEPS, DEAR = 16, 4, 8192
 
 
 class PenaltyPath(NamedTuple):
@@ -126,9 +128,10 @@ def errors_along_levels(
     goal = test if other is None else other
     usual = (goal - train.mean(0)).square().sum(1).mean()
     errors: list[np.ndarray] = []
+    n_steps = int(np.clip(DEAR // n_atoms, FEWEST_STEPS, LEVEL_STEPS))
     for level in LEVELS:
         penalty = level * reference
-        for _ in range(max(1, settings.steps // len(LEVELS))):
+        for _ in range(n_steps):
             learner.skip(penalty, random)
         rows, atoms = test - learner.offset, learner.dictionary
         if other is None:

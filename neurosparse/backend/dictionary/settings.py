@@ -41,6 +41,11 @@ class Settings:
         Multiple of `reference_penalty` where annealing starts.
     steps : int
         Of annealing, each of one batch.
+    surplus : float
+        Share of atoms that are learned beyond those wanted, and let go once annealing is over: where every true atom
+        has several candidates few are missed.
+    hold : int
+        At the penalty that replacement works at, at most so many more blocks of steps, for as long as they pay.
     batch, window : int or None
         Samples of a batch, and how many of the last ones the statistics remember. None: by the numbers of samples and
         atoms, see `batch_size` and `memory`.
@@ -57,13 +62,20 @@ class Settings:
     offset: bool = True
     max_iter: int = 500
     tol: float = 1e-5
-    first_level: float = 0.9
-    steps: int = 200
+    first_level: float = 0.4
+    steps: int = 80
+    surplus: float = 0.25
+    hold: int = 40
     batch: int | None = None
     window: int | None = None
-    patience: int = 5
+    patience: int = 3
     trial: int = 16
     solver: Solver = "auto"
+
+
+def n_at_first(settings: Settings, n_samples: int, n_atoms: int) -> int:
+    """Atoms to begin with: the surplus included, but no more than samples."""
+    return max(n_atoms, min(n_atoms + round(settings.surplus * n_atoms), n_samples))
 
 
 def batch_size(settings: Settings, n_samples: int, n_atoms: int) -> int:

@@ -69,6 +69,11 @@ class Statistics:
         for sums in (self.cross, self.use, self.events):
             sums[atoms] = 0
 
+    def keep(self, atoms: Tensor) -> None:
+        """Forget all atoms but these; (atom,) bool."""
+        self.gram = self.gram[atoms][:, atoms].contiguous()
+        self.cross, self.use, self.events = self.cross[atoms].contiguous(), self.use[atoms], self.events[atoms]
+
     def centred(self, offset: bool) -> tuple[Tensor, Tensor]:
         """Gram and cross sums once the best offset for every dictionary is taken out: (atom, atom), (atom, unit)."""
         if not offset or not float(self.weight) > 0:
