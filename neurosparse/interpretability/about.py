@@ -91,7 +91,8 @@ ABOUT: dict[str, dict[str, Any]] = {
         "long_name": "information per spike about the covariate (Skaggs)",
         "direction": _HIGHER,
         "units": "bit",
-        "blind_to": "noise adds to it: read it beside its null; undefined for signed profiles",
+        "blind_to": "what else makes a profile rarely active: a rectified rotation of overlapping fields has more bits "
+        "than two fields mixed; noise adds to it: read it beside its null; undefined for signed profiles",
         "needs": "covariate",
     },
     "stability": {

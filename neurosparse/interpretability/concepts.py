@@ -88,6 +88,12 @@ def concept_scores(
     -----
     Importances are those of a lasso on standardised codes, penalty chosen within the training stimuli, so that
     disentanglement is that of linear use. Mutual information is plug-in: bins add to it, as the null shows.
+
+    *Read together.* Disentanglement and completeness are high by chance where a lasso uses next to nothing: codes of
+    shuffled stimuli score .8 and .5 on planted worlds whose latents score .95 and .94, at an informativeness of 0.
+    Scores of the whole code (explicitness, informativeness, modularity, compactness) ask what all features hold:
+    features that are copies of each other lose there what a rotation keeps.
+
     Cost: (1 + n_permutations) x n_folds x concepts lassos.
 
     References

@@ -78,6 +78,8 @@ def mixing_test(
     task that asks of both poles has more to go by, so that it scores above the features. Superposition of
     non-negative features adds them; it does not make poles.
 
+    *At 45 degrees* both mixtures of a pair are one profile, so that the mean falls by little from just below it.
+
     *Which query.* With the least extreme query of a pool (``query="least"``) mixtures score above features, since they
     are active on more stimuli; the test uses the most extreme one.
 

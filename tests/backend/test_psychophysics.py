@@ -24,6 +24,7 @@ from neurosparse.backend.psychophysics import (
     treves_rolls,
     two_alternative,
     vinje_gallant,
+    wilson_interval,
 )
 from neurosparse.backend.resampling import p_value
 from neurosparse.errors import InputError
@@ -173,6 +174,17 @@ def test_credit_is_half_for_ties_and_truth_follows_the_judging_half():
     np.testing.assert_array_equal(truth, [[1, -1, 0]])
     np.testing.assert_array_equal(credit(np.array([[0.1, 0.2, 0.3]]), truth), [[1, 0, 0.5]])
     np.testing.assert_array_equal(credit(np.array([[0.0, -1, np.nan]]), truth), [[0.5, 1, np.nan]])
+
+
+def test_the_interval_of_a_share_has_its_closed_form_where_all_answers_are_right():
+    # Wilson: n / (n + z^2) for n of n, its mirror image for none of n, symmetric about a half for half of n.
+    low, high = wilson_interval(np.array([1.0, 0.0, 0.5]), np.array([20, 20, 20]))
+    z2 = stats.norm.ppf(0.975) ** 2
+    np.testing.assert_allclose([low[0], high[0]], [20 / (20 + z2), 1], atol=1e-9)
+    np.testing.assert_allclose([low[1], high[1]], [0, z2 / (20 + z2)], atol=1e-9)
+    assert low[2] + high[2] == pytest.approx(1)
+    expected = stats.binomtest(10, 20).proportion_ci(method="wilson")
+    np.testing.assert_allclose([low[2], high[2]], [expected.low, expected.high])
 
 
 def noise_scores(seed, n_permutations=49):

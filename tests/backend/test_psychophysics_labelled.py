@@ -90,7 +90,9 @@ def test_draws_of_selectivity_are_those_of_one_draw_after_another():
     # Loops over the definitions: classes permuted and picked anew; the picked class's moments with samples repeated.
     rng = np.random.default_rng(3)
     classes = rng.integers(0, 3, 80)
-    values = np.round(rng.exponential(size=(80, 6)) + (classes[:, None] == np.arange(6) % 3), 1)
+    # Half of the profiles are noise, so that the two halves pick different classes.
+    liked = (classes[:, None] == np.arange(6) % 3) * (np.arange(6) < 3)
+    values = np.round(rng.exponential(size=(80, 6)) + liked, 1)
     half = halves_of(classes, 1)[0]
     measured = Selectivity(values, classes, half[None], MEASURES)
     permuted = np.stack([rng.permutation(80) for _ in range(4)])
@@ -110,6 +112,10 @@ def test_draws_of_selectivity_are_those_of_one_draw_after_another():
                 found[name] += judged[name][pick, np.arange(6)] / 2
         return found
 
+    once, scores = measured.bootstrap(np.ones((1, 80), dtype=np.int64)), measured.scores()
+    for name in MEASURES:
+        np.testing.assert_allclose(once[name][0], scores[name], rtol=1e-3, atol=1e-5, err_msg=name)
+        assert (np.abs(scores[name] - held_out(classes, np.ones(80, dtype=int))[name]) < 1e-6).all()
     for draw, order in enumerate(permuted):
         expected = held_out(classes[order], np.ones(80, dtype=int))
         for name in MEASURES:

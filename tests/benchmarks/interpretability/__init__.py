@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from tests.benchmarks import harness
@@ -40,6 +41,11 @@ def run(options: argparse.Namespace) -> harness.Outcome:
     for name in options.rows:
         found += _one(name, options)
     options.name = "_".join(["interpretability", *options.rows]).replace("-", "_")
+    if any("representation" in row for row in found):
+        from tests.benchmarks.interpretability import figure
+
+        Path(options.out).mkdir(parents=True, exist_ok=True)
+        print(f"drawn in {figure.draw(found, 'mis', Path(options.out) / f'{options.name}.png')}")
     settings = {name: getattr(options, name) for name in ("worlds", "draws", "stimuli", "profiles", "device")}
     return harness.Outcome({"rows": options.rows, **settings}, found)
 
