@@ -55,7 +55,10 @@ class Contender:
 
     def version(self) -> str:
         """Version of the package it needs."""
-        code = f"from importlib import metadata; print(metadata.version({self.needs!r}))"
+        code = (
+            "from importlib import metadata as m; "
+            f"print(m.version(m.packages_distributions().get({self.needs!r}, [{self.needs!r}])[0]))"
+        )
         done = subprocess.run([self.python, "-c", code], capture_output=True, text=True, check=False)
         return done.stdout.strip()
 
