@@ -118,8 +118,8 @@ def test_the_verdict_in_a_line():
     assert verdict(evidence(0.9, 0.3, True)) == (
         "told from Gaussian: stability 0.90 (95 % of surrogates below 0.55), gain 0.30 (95 % of surrogates below 0.13)"
     )
-    assert verdict(evidence(0.54, 0.3, False)) == (
-        "not told from Gaussian: stability 0.54 lies within the surrogates' 95 % (up to 0.55)"
+    assert verdict(evidence(0.552, 0.3, False)) == (
+        "not told from Gaussian: stability 0.55 lies within the surrogates' 95 % (up to 0.55)"
     )
     assert verdict(evidence(0.9, 0.13, False)) == (
         "not told from Gaussian: gain 0.13 lies within the surrogates' 95 % (up to 0.13)"
@@ -156,7 +156,7 @@ def test_groups_are_drawn_whole():
     assert (counts == counts[:, :1]).all()
     assert counts[:, 0].sum() == 10
     assert counts.max() > 1
-    assert (np.diff(drawn) < 0).any()
+    assert (np.diff(labels[drawn]) != 0).sum() > 15  # groups in random order alone would change 9 times
     kept = np.ones(40, dtype=bool)
     series = population.from_arrays(np.zeros((40, 2)), dims=("time", "unit"), bin_width=0.1)
     np.testing.assert_array_equal(sample_groups(series, kept, None), np.repeat(np.arange(20), 2))

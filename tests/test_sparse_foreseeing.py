@@ -52,11 +52,17 @@ def test_the_summary_says_all_of_it():
     assert f"null {float(good.null.max()):.2f}" in good.attrs["summary"]
 
 
-def test_slow_samples_are_fewer_events():
+def test_slow_samples_are_fewer_events(monkeypatch):
     sizes = {"n_atoms": 20, "n_active": 2, "n_units": 20, "n_samples": 1000, "n_worlds": 0}
     fast, slow = recoverability(**sizes), recoverability(**sizes, tau=10)
     for name, share in (("events", 0.1), ("samples", 0.1), ("units", 1)):
         assert float(slow.has.sel(bound=name)) == pytest.approx(share * float(fast.has.sel(bound=name)))
+    planted = []
+    monkeypatch.setattr(
+        limits, "fit_worlds", lambda plan, *_, **__: planted.append(plan) or [limits.World(0.9, 1.0, {"a": 0.5})]
+    )
+    recoverability(**sizes | {"n_worlds": 1}, tau=10)
+    assert [plan.n_samples for plan in planted] == [100]
     noise = np.random.default_rng(0).standard_normal((4000, 6))
     series = np.array([noise[i : i + 9].mean(0) for i in range(3990)])  # tau 9 by construction
     x = population.from_arrays(series, dims=("time", "unit"), bin_width=0.1)

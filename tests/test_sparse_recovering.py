@@ -7,6 +7,7 @@ import pytest
 import xarray as xr
 
 from neurosparse.backend.baselines import random_dictionary
+from neurosparse.backend.matching import chance_of_codes
 from neurosparse.errors import InputError
 from neurosparse.sparse_coding import code_recovery, dictionary_recovery
 
@@ -38,6 +39,7 @@ def test_chance_is_the_largest_of_the_four_controls():
     assert list(found.control.values) == ["isotropic", "covariance_matched", "shuffled_codes", "gaussian_surrogate"]
     # Where the data vary more in some directions, atoms drawn evenly are the lowest of the levels.
     assert float(found.chance[0]) == float(found.chance.min()) < float(found.chance.max()) - 0.1
+    assert float(found.chance.max()) < 0.85
     assert float(found.corrected) == pytest.approx(1)
     assert (found.chance_above_95 <= found.chance_above_90).all()
     assert "gaussian_surrogate" not in dictionary_recovery(atoms, atoms, x=x, n_draws=2, n_surrogates=0).control
@@ -89,6 +91,23 @@ def test_rare_latents_are_left_out_and_counted():
         code_recovery(truth, truth, min_events=500)
     with pytest.raises(InputError, match="the same samples"):
         code_recovery(truth, truth[:10])
+
+
+def test_nothing_is_scored_where_it_was_matched():
+    truth, rng = planted()
+    early = truth.copy()
+    early[1::2] = 0  # right wherever the matching is chosen, silent where it is scored
+    found = code_recovery(early, truth)
+    assert float(found.recall) == 0
+    assert float(found.mcc) == 0
+    once = truth.copy()
+    once[:, 4] = 0
+    once[0:100:2, 4] = 1  # fifty events, none in the other half
+    assert code_recovery(truth, once).attrs["n_left_out"] == 1
+    few, noise = rng.standard_normal((2, 80, 40))
+    chance = float(code_recovery(noise, few).mcc_chance)
+    assert chance == chance_of_codes(noise, few, by_halves=True)
+    assert chance < chance_of_codes(noise, few) - 0.05
 
 
 def test_more_codes_than_latents_cost_precision_alone():
