@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import h5py
 import numpy as np
 
 from neurosparse.recordings.series import Series
@@ -117,7 +118,13 @@ class Frames:
 
     def read_into(self, values: np.ndarray, first: int) -> None:
         """Frames from `first` on into `values` (time, unit), where they are `direct`."""
-        self.series.data.read_direct(values, np.s_[first : first + len(values)])
+        data = self.series.data
+        if not isinstance(data, h5py.Dataset):
+            data.read_direct(values, np.s_[first : first + len(values)])
+            return
+        stored = data.id.get_space()  # read_direct takes longer to work out the same
+        stored.select_hyperslab((first, 0), values.shape)
+        data.id.read(h5py.h5s.create_simple(values.shape), stored, values)
 
 
 def _remote(data: Any) -> bool:
