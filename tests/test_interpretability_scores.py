@@ -261,6 +261,17 @@ def test_profiles_are_measured_some_at_a_time_with_the_same_result(monkeypatch):
     )
 
 
+def test_near_duplicates_are_resampled_together():
+    # Every stimulus is there twice: the interval is that of half as many, wider by the root of two.
+    x = stimuli_population(np.repeat(np.random.default_rng(0).exponential(size=(60, 30)), 2, axis=0))
+    asked = {"scores": ("hoyer_sparseness", "kurtosis"), "n_permutations": 1, "n_bootstraps": 400}
+    together = interpretability_scores(x, groups=np.repeat(np.arange(60), 2), **asked)
+    apart = interpretability_scores(x, **asked)
+    for name in asked["scores"]:
+        width = [float((found[f"{name}_high"] - found[f"{name}_low"]).mean()) for found in (together, apart)]
+        assert width[0] / width[1] == pytest.approx(np.sqrt(2), rel=0.12), name
+
+
 def test_the_slope_is_reported():
     z, embedding, _, _ = world(0, n=200)
     x = stimuli_population(z)

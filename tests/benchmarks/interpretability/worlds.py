@@ -147,6 +147,7 @@ def _ranked(name: str, kinds: dict[str, list[float]]) -> dict[str, Any]:
     return {
         "task": "worlds",
         "score": name,
+        "n_worlds": values.shape[1],
         **dict(zip(KINDS, values.mean(axis=1).tolist(), strict=True)),
         "falls": bool((steps.mean(axis=1) > 0).all()),
         "least_step_in_errors": float((steps.mean(axis=1) / np.where(error > 0, error, np.inf)).min()),
