@@ -86,6 +86,37 @@ def choose_kind(candidates: Sequence[Series], kind: str | None) -> list[Series]:
     return chosen
 
 
+def neuropil_of(series: Series, candidates: Sequence[Series], n_planes: int) -> Series:
+    """The neuropil series around the ROIs of `series`: the only one of a single plane, else that of the same ROIs.
+
+    Raises
+    ------
+    InputError
+        If not exactly one of several stands on the same rows of the same ROI table.
+    """
+    if len(candidates) == n_planes == 1:
+        return candidates[0]
+    fits = [one for one in candidates if _same_rois(one, series)]
+    if len(fits) != 1:
+        raise InputError(
+            f"{len(fits)} of {len(candidates)} neuropil series stand on the ROIs of {series.path!r}; one must. "
+            f"There are {listed(candidates)}. Name one for each series: neuropil=(path, factor), or "
+            "neuropil=([path, path], factor) for two planes."
+        )
+    return fits[0]
+
+
+def _same_rois(one: Series, other: Series) -> bool:
+    ours, theirs = one.region, other.region
+    if ours is None or theirs is None or ours.target is None or theirs.target is None:
+        return False
+    return (
+        ours.target.path == theirs.target.path
+        and np.array_equal(ours.target.ids, theirs.target.ids)
+        and np.array_equal(ours.values(), theirs.values())
+    )
+
+
 def _key(kind: str) -> str:
     return re.sub(r"[^a-z]", "", str(kind).lower())
 

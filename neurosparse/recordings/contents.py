@@ -221,6 +221,20 @@ class Contents:
         chosen = calcium.choose_kind([part.series for part in self.group("rois")], kind)
         return [part for part in self.group("rois") if any(part.series is series for series in chosen)]
 
+    def neuropil(self, given: Any, planes: Sequence[Series]) -> tuple[list[Series], Any]:
+        """The neuropil series of each of `planes`, those named or those around the same ROIs, and the factor."""
+        names, factor = given if isinstance(given, tuple | list) and len(given) == 2 else (None, given)
+        if names is None:
+            around = calcium.choose_kind([part.series for part in self.group("rois")], "neuropil")
+            return [calcium.neuropil_of(series, around, len(planes)) for series in planes], factor
+        names = [names] if isinstance(names, str) else list(names)
+        if len(names) != len(planes):
+            raise InputError(
+                f"neuropil names {len(names)} series for {len(planes)} ROI series; it must name one for each, in their "
+                "order."
+            )
+        return [self.rois(name, None).series for name in names], factor
+
     def images(self, name: str | None) -> Part:
         """The image stack of that name, or the only one; what stands under stimulus/ is preferred."""
         if name is not None:

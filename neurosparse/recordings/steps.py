@@ -68,7 +68,9 @@ def correct(source: Source, neuropil: Source, factor: Any, report: LoadReport) -
             f"neuropil {neuropil.path!r} must have the clock and the units of {source.path!r}, (time, unit) = {ours}; "
             f"got {theirs}. Give neuropil=(path, factor) with the series that belongs to it."
         )
-    report.choose(neuropil={"series": neuropil.path, "factor": float(factor), "formula": "F - factor * F_neuropil"})
+    told = {"series": neuropil.path, "factor": float(factor), "formula": "F - factor * F_neuropil"}
+    before = report.chosen.get("neuropil")  # of another plane
+    report.choose(neuropil=told if before is None else [*(before if isinstance(before, list) else [before]), told])
     return Corrected(source, neuropil, float(factor))
 
 

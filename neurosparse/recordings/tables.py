@@ -197,8 +197,17 @@ def _column(name: str, stored: Any) -> Column:
         stored = stored.target
     target = None
     if isinstance(stored, DynamicTableRegion):
-        target = read_table(stored.table, stored.table.name)
+        target = read_table(stored.table, _place(stored.table))
     return Column(name, sized(stored.data), tuple(ends), target)
+
+
+def _place(table: DynamicTable) -> str:
+    """Names of a table and what holds it, the file left out, by which two of the same name are told apart."""
+    names, parent = [table.name], table.parent
+    while parent is not None and parent.parent is not None:
+        names.append(parent.name)
+        parent = parent.parent
+    return "/".join(reversed(names))
 
 
 def _pickled(stored: Any) -> bool:

@@ -70,13 +70,14 @@ def rois(
     imaging_rate: float | None = None,
     ids: list[int] | None = None,
     columns: dict[str, Any] | None = None,
+    table: str = "cells",
     **series: Any,
 ) -> Build:
-    """A ROI series in a container of its own, and the segmentation that all of a file share."""
+    """A ROI series in a container of its own, and the segmentation that all of one `table` share."""
 
     def build(nwbfile: pynwb.NWBFile) -> None:
-        module, table = _segmentation(nwbfile, n_rois, imaging_rate, ids, columns or {})
-        region = table.create_roi_table_region("all", region=list(range(n_rois)))
+        module, rows = _segmentation(nwbfile, table, n_rois, imaging_rate, ids, columns or {})
+        region = rows.create_roi_table_region("all", region=list(range(n_rois)))
         clock = series if "timestamps" in series else {"rate": 10.0, **series}
         stored = pynwb.ophys.RoiResponseSeries(name=name, data=np.asarray(data), unit="lumens", rois=region, **clock)
         kind = pynwb.ophys.DfOverF if dff else pynwb.ophys.Fluorescence
@@ -88,11 +89,29 @@ def rois(
 
 
 def _segmentation(
-    nwbfile: pynwb.NWBFile, n_rois: int, imaging_rate: float | None, ids: list[int] | None, columns: dict[str, Any]
+    nwbfile: pynwb.NWBFile,
+    name: str,
+    n_rois: int,
+    imaging_rate: float | None,
+    ids: list[int] | None,
+    columns: dict[str, Any],
 ) -> tuple[Any, Any]:
+    module, segmentation, plane = _imaging(nwbfile, imaging_rate)
+    if name in segmentation.plane_segmentations:
+        return module, segmentation[name]
+    table = segmentation.create_plane_segmentation(name=name, description="cells", imaging_plane=plane)
+    for column in columns:
+        table.add_column(column, column)
+    for i in range(n_rois):
+        row = {column: values[i] for column, values in columns.items()}
+        table.add_roi(pixel_mask=[(i, i, 1.0)], id=i if ids is None else ids[i], **row)
+    return module, table
+
+
+def _imaging(nwbfile: pynwb.NWBFile, imaging_rate: float | None) -> tuple[Any, Any, Any]:
     if "ophys" in nwbfile.processing:
         module = nwbfile.processing["ophys"]
-        return module, module["ImageSegmentation"]["cells"]
+        return module, module["ImageSegmentation"], nwbfile.imaging_planes["plane"]
     device = nwbfile.create_device("scope")
     channel = pynwb.ophys.OpticalChannel(name="green", description="green", emission_lambda=500.0)
     plane = nwbfile.create_imaging_plane(
@@ -108,10 +127,4 @@ def _segmentation(
     module = nwbfile.create_processing_module("ophys", "ophys")
     segmentation = pynwb.ophys.ImageSegmentation()
     module.add(segmentation)
-    table = segmentation.create_plane_segmentation(name="cells", description="cells", imaging_plane=plane)
-    for column in columns:
-        table.add_column(column, column)
-    for i in range(n_rois):
-        row = {column: values[i] for column, values in columns.items()}
-        table.add_roi(pixel_mask=[(i, i, 1.0)], id=i if ids is None else ids[i], **row)
-    return module, table
+    return module, segmentation, plane

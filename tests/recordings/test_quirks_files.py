@@ -264,7 +264,8 @@ def test_row_39_a_recording_is_sent_to_workers_by_its_path(write_nwb, monkeypatc
         (tmp_path / "elsewhere").mkdir()
         monkeypatch.chdir(tmp_path / "elsewhere")
         with multiprocessing.get_context("spawn").Pool(1) as pool:
-            assert pool.map(counts_of, [recording, recording]) == [[[2, 1]], [[2, 1]]]
+            sent = pool.map_async(counts_of, [recording, recording])
+            assert sent.get(60) == [[[2, 1]], [[2, 1]]]  # a worker that cannot open it dies, and the pool waits
         assert counts_of(recording) == [[2, 1]], "the sender's own handle stays open"
 
 

@@ -194,14 +194,14 @@ def test_row_20_a_slow_plane_between_quick_ticks_and_the_other_way(write_nwb):
     np.testing.assert_allclose(nearest[:37, 3:], wave(slow[np.array([0, 0, 0, *np.repeat(np.arange(1, 10), 4)])[:37]]))
 
 
-def test_row_20_several_clocks_need_a_word_and_neuropil_goes_one_by_one(planes):
-    with open_nwb(planes) as recording:
-        with pytest.raises(
+def test_row_20_several_clocks_need_a_word(planes):
+    with (
+        open_nwb(planes) as recording,
+        pytest.raises(
             InputError, match="2 ROI series have a clock each: clock= says .* nearest, linear, bin; got None"
-        ):
-            recording.calcium(["plane0", "plane1"])
-        with pytest.raises(InputError, match="neuropil= goes with one series at a time"):
-            recording.calcium(["plane0", "plane1"], clock="linear", neuropil=("plane0", 0.7))
+        ),
+    ):
+        recording.calcium(["plane0", "plane1"])
 
 
 def test_row_21_nan_frames_stay_in_every_shape(write_nwb):

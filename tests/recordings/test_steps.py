@@ -2,6 +2,7 @@
 
 import pickle
 import sys
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -10,6 +11,7 @@ from nwb_parts import rois, series, trials
 
 from neurosparse import open_nwb, population
 from neurosparse.errors import DataWarning, DependencyError, FileError, InputError, MissingError
+from neurosparse.recordings.calcium import neuropil_of
 
 RNG = np.random.default_rng(0)
 F = 100 + RNG.normal(0, 5, (200, 3)) + 50 * (RNG.random((200, 3)) > 0.95)
@@ -51,6 +53,49 @@ def test_neuropil_must_belong_to_the_series(write_nwb):
         pytest.raises(MissingError, match="no ROI series is of kind 'neuropil'"),
     ):
         recording.calcium("Raw", neuropil=0.7)
+
+
+def test_neuropil_of_several_planes_is_that_of_each_planes_own_rois(write_nwb):
+    """Two planes of as many ROIs with the same ids, whose neuropil series stand in the other order."""
+    late = {"timestamps": np.arange(200) / 10 + 0.04}
+    path = write_nwb(
+        rois(F, 3, name="Raw0", table="plane0"),
+        rois(F[::-1], 3, name="Raw1", table="plane1", **late),
+        rois(AROUND[::-1], 3, name="Neuropil_a", table="plane1", **late),
+        rois(AROUND, 3, name="Neuropil_b", table="plane0"),
+    )
+    expected = np.concatenate([F - 0.7 * AROUND, (F - 0.7 * AROUND)[::-1]], axis=1)
+    with open_nwb(path) as recording:
+        x = recording.calcium(kind="raw", clock="nearest", neuropil=0.7)
+        named = recording.calcium(["Raw0", "Raw1"], clock="nearest", neuropil=(["Neuropil_b", "Neuropil_a"], 0.7))
+        alone = recording.calcium("Raw1", neuropil=0.7)
+        with pytest.raises(InputError, match="names 1 series for 2 ROI series; it must name one for each"):
+            recording.calcium(kind="raw", clock="nearest", neuropil=("Neuropil_a", 0.7))
+    np.testing.assert_allclose(x, expected)
+    np.testing.assert_array_equal(named, x)
+    np.testing.assert_allclose(alone, expected[:, 3:])
+    told = population.provenance(x)["chosen"]["neuropil"]
+    assert [one["series"].rpartition("/")[2] for one in told] == ["Neuropil_b", "Neuropil_a"]
+
+
+def test_neuropil_that_could_be_of_either_is_asked_for(write_nwb):
+    """Two series around the same ROIs, and one plane with none."""
+    parts = [rois(F, 3, name="Raw"), rois(AROUND, 3, name="Neuropil_a"), rois(AROUND, 3, name="Neuropil_b")]
+    with open_nwb(write_nwb(*parts, rois(F, 3, name="Raw1", table="other"))) as recording:
+        for name, count in (("Raw", 2), ("Raw1", 0)):
+            with pytest.raises(InputError, match=f"{count} of 2 neuropil series stand on the ROIs of .*{name}'.*path"):
+                recording.calcium(name, neuropil=0.7)
+
+
+def test_planes_that_share_a_table_are_told_apart_by_their_rows():
+    table = SimpleNamespace(path="cells", ids=np.arange(4))
+
+    def on(path, rows):
+        region = SimpleNamespace(target=table, values=lambda: np.array(rows))
+        return SimpleNamespace(path=path, region=region, name=path, container="", container_type="")
+
+    around = [on("Neuropil_a", [2, 3]), on("Neuropil_b", [0, 1])]
+    assert neuropil_of(on("Raw", [0, 1]), around, 2) is around[1]
 
 
 def naive_dff(f, percentile, half):

@@ -237,7 +237,7 @@ class Recording(OpenFile):
         transposed: bool | None = None,
         repair: bool = False,
         bin_width: float | None = None,
-        neuropil: float | tuple[str, float] | None = None,
+        neuropil: float | tuple[str | Sequence[str], float] | None = None,
         baseline: tuple[float, float] | None = None,
         deconvolve: str | tuple[str, float] | None = None,
         clock: str | None = None,
@@ -263,9 +263,9 @@ class Recording(OpenFile):
             already; both are counted. Otherwise such a clock is an error.
         bin_width : float, optional
             Seconds over which frames are averaged; a bin with a NaN frame, or none, is NaN.
-        neuropil : float or (str, float), optional
-            Take this share of the neuropil away, ``F - factor * F_neuropil``: of the file's one neuropil series, or of
-            the one named.
+        neuropil : float or (str or sequence of str, float), optional
+            Take this share of the neuropil away, ``F - factor * F_neuropil``: of the series around the same ROIs, the
+            file's only one for a single series, or of those named, one for each series.
         baseline : (float, float), optional
             Percentile and seconds: ``(F - F0) / F0``, F0 the running percentile of as many seconds around each frame.
         deconvolve : "oasis" or ("oasis", float), optional
@@ -297,8 +297,7 @@ class Recording(OpenFile):
         options |= {"baseline": baseline, "deconvolve": deconvolve, "clock": clock}
         options |= {"bin_width": bin_width, "chunks": chunks}
         if neuropil is not None:
-            name, factor = neuropil if isinstance(neuropil, tuple | list) else (None, neuropil)
-            options["neuropil"] = (held.rois(name, None if name else "neuropil").series, factor)
+            options["neuropil"] = held.neuropil(neuropil, [part.series for part in parts])
         notes = [note for part in parts for note in part.notes]
         part = replace(parts[0], path=" + ".join(part.path for part in parts), notes=notes)
         return self._load(load_rois, part, [part.series for part in parts], request, **options)

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from neurosparse.errors import InputError
 from neurosparse.recordings import calcium, steps
 from neurosparse.recordings.assembly import Measure, Origin, assemble
 from neurosparse.recordings.frames import Source
@@ -59,23 +58,24 @@ def load_rois(
     transposed: bool | None = None,
     cells_only: bool = False,
     repair: bool = False,
-    neuropil: tuple[Series, float] | None = None,
+    neuropil: tuple[Sequence[Series], float] | None = None,
     baseline: tuple[float, float] | None = None,
     deconvolve: Any = None,
     clock: str | None = None,
     **placing: Any,
 ) -> xr.DataArray:
-    """What `Recording.calcium` gives: ROI series with the steps asked for, several on one clock."""
-    if neuropil is not None and len(planes) > 1:
-        raise InputError("neuropil= goes with one series at a time. Load the planes one by one.")
+    """What `Recording.calcium` gives: ROI series with the steps asked for, several on one clock.
+
+    `neuropil` holds a series for each plane, and the factor for all.
+    """
     options: dict[str, Any] = {"transposed": transposed, "repair": repair, "chunks": placing.get("chunks")}
     made = []
-    for series in planes:
+    for i, series in enumerate(planes):
         calcium.check_rate(series, report)
         frames, coords = chosen_frames(series, report, units=request.units, cells_only=cells_only, **options)
         source: Source = frames
         if neuropil is not None:
-            around, _ = chosen_frames(neuropil[0], LoadReport(), **options)
+            around, _ = chosen_frames(neuropil[0][i], LoadReport(), **options)
             source = steps.correct(source, replace(around, columns=frames.columns), neuropil[1], report)
         source = source if baseline is None else steps.relate(source, baseline, report)
         source = source if deconvolve is None else steps.infer(source, deconvolve, report)
