@@ -51,8 +51,10 @@ def test_five_hundred_damages(tmp_path: Path) -> None:
     ends = check([case for first in range(0, 500, 50) for case in run(tmp_path, first, first + 50)])
     print(dict(ends))
     assert ends.total() == 500
-    assert ends["same"] >= 20
-    assert ends["crash"] <= 5
+    # 47 of 500 are seen to hit nothing that is read. The damages are the same each time, the file's object ids are not:
+    # three standard deviations of a binomial below it, lest a reader that refuses everything pass.
+    assert ends["same"] >= 27
+    assert ends["crash"] <= 3, "none seen: more than 3 would be unlikely (5 %) at the rate that this allows, .6 %"
 
 
 @pytest.mark.parametrize("rounds", [1, pytest.param(20, marks=pytest.mark.slow)])
