@@ -95,10 +95,10 @@ def recoverability(
 
     Notes
     -----
-    "possible" from a corrected |cos| of .8 on, "impossible" below .5 or below the wall of counting. A world takes 1.6 CPU
-    seconds at 50 units, 100 atoms and 640 samples, 2.6 at 4,840 samples, and more with any of them. Worlds are kind:
-    their atoms are in no hierarchy and equally frequent, the noise is Gaussian. What they lack, data lack; the reverse
-    does not hold: whether a recording has such features at all is for `surrogate_test`.
+    "possible" from a corrected |cos| of .8 on, "impossible" below .5 or below the wall of counting. A world takes 1.6
+    CPU seconds at 50 units, 100 atoms and 640 samples, 2.6 at 4,840 samples, and more with any of them. Worlds are
+    kind: their atoms are in no hierarchy and equally frequent, the noise is Gaussian. What they lack, data lack; the
+    reverse does not hold: whether a recording has such features at all is for `surrogate_test`.
 
     Examples
     --------
