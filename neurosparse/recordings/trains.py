@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from mmap import mmap
+from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 from neurosparse.errors import FileError, InputError, MissingError
@@ -114,15 +117,34 @@ def _read(column: Column, bounds: np.ndarray, rows: np.ndarray) -> list[np.ndarr
     """
     trains: dict[int, np.ndarray] = {}
     wanted = np.unique(rows)
-    while len(wanted):
-        start = bounds[wanted[0]]
-        n_near = np.searchsorted(bounds[wanted + 1], start + BLOCK, side="right")
-        near, wanted = np.split(wanted, [max(n_near, 1)])
-        block = _own_pages(column.data[start : bounds[near[-1] + 1]])
-        trains |= {int(row): block[bounds[row] - start : bounds[row + 1] - start] for row in near}
-    # HDF5 keeps the last chunks of an open dataset. Its refresh() would let go of them, but breaks every other handle
-    # to the dataset, such as a second recording's of the same file: closing that one then ends the process.
+    with _without_cache(column.data) as data:
+        while len(wanted):
+            start = bounds[wanted[0]]
+            n_near = np.searchsorted(bounds[wanted + 1], start + BLOCK, side="right")
+            near, wanted = np.split(wanted, [max(n_near, 1)])
+            block = _own_pages(data[start : bounds[near[-1] + 1]])
+            trains |= {int(row): block[bounds[row] - start : bounds[row + 1] - start] for row in near}
     return [trains[int(row)] for row in rows]
+
+
+@contextmanager
+def _without_cache(data: Any) -> Iterator[Any]:
+    """`data`; of an HDF5 dataset of plain chunks a handle of its own, since the open one keeps 32 MB of those read.
+
+    The other driver makes HDF5 take it for another file. ``refresh()`` would let go of the chunks too, but breaks every
+    other handle to the dataset, such as a second recording's of the same file.
+    """
+    if not (isinstance(data, h5py.Dataset) and data.chunks and _plain_on_disk(data)):
+        yield data
+        return
+    with h5py.File(data.file.filename, "r", driver="stdio", rdcc_nbytes=0) as file:
+        yield file[data.name]
+
+
+def _plain_on_disk(data: h5py.Dataset) -> bool:
+    """Whether chunks lie in a file as they are; of filtered ones, those that two reads share would be decoded twice."""
+    readable = data.file.driver == "sec2" and data.file.mode == "r" and Path(data.file.filename).is_file()
+    return readable and not data.id.get_create_plist().get_nfilters()
 
 
 def _own_pages(stored: np.ndarray) -> np.ndarray:
