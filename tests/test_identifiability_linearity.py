@@ -120,6 +120,7 @@ def test_too_few_samples_for_the_dimension_are_undecidable_not_linear():
     hidden = verdict("squared", 60, 30, 1)  # half as many directions as samples: nothing can be said, nor is
     assert str(hidden["linearity"].values[0]) == "undecidable"
     assert "nor is a quadratic worth 0.5 ruled out" in str(hidden["reasons"].values[0])
+    assert "fewer samples than twice the linear directions" in str(hidden["reasons"].values[0])
     assert np.isnan(hidden["quadratic_share"]).all()
 
 
@@ -243,7 +244,7 @@ NOTHING = {"linear": NONE, "nonlinear": NONE, "p": 0.5}
         ),
         ({"cubic": Bounds(0.02, 0.01, 0.03), "cubic_p": 0.005}, "linear", "R2"),
         ({"detectable_share": 0.11}, "undecidable", "would not be found at this n and p"),
-        ({"planted_share": np.nan}, "undecidable", "would not be found at this n and p"),
+        ({"planted_share": np.nan}, "undecidable", "fewer samples than twice the linear directions"),
         ({"linear": Bounds(0.5, 0.4, 0.6)}, "linear up to noise", "what is left is no function of x"),
         ({"linear": Bounds(0.5, 0.4, 0.6), "p": 0.02}, "undecidable", "a linear relation is not shown"),
         ({"linear": Bounds(0.5, 0.46, 0.54), "ceiling": 0.5}, "linear", "ceiling 0.50"),

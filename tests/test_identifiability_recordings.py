@@ -84,7 +84,7 @@ def test_v4_layers_with_nonlinear_gap_and_verdict(data_file: Callable[[str], Pat
             directions=["x->y"],
             nonlinear=True,
         ).isel(direction=0)
-        names = ("median_r", "median_null_r", "median_ceiling_r", "nonlinear_gap", "nonlinear_gap_high", "quadratic_share")
+        names = ("median_r", "median_null_r", "median_ceiling_r", "nonlinear_gap", "nonlinear_gap_high")
         print(name, {key: round(float(found[key]), 3) for key in names}, str(found["linearity"].values))
         assert float(found["median_r"]) == pytest.approx(reference[name], abs=0.05)
         assert abs(float(found["median_null_r"])) < 0.05

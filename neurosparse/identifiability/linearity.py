@@ -132,7 +132,9 @@ def _bent(evidence: Evidence) -> str:
 def _doubts(evidence: Evidence) -> list[str]:
     """What keeps the relation from being called linear."""
     found = []
-    if not evidence.planted_share > evidence.detectable_share:
+    if np.isnan(evidence.planted_share):
+        found.append("fewer samples than twice the linear directions: no polynomial share can be estimated")
+    elif evidence.planted_share <= evidence.detectable_share:
         found.append(
             f"a quadratic worth {PLANTED_SHARE:g} would not be found at this n and p (share found "
             f"{evidence.planted_share:.3f}, told from none above {evidence.detectable_share:.3f})"
