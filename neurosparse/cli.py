@@ -138,7 +138,7 @@ def _demo(options: argparse.Namespace) -> None:
 def _datasets(options: argparse.Namespace) -> None:
     from neurosparse.catalog import datasets
 
-    print(datasets())
+    print(datasets().drop(columns="title").reset_index().to_string(index=False))
 
 
 def _fetch(options: argparse.Namespace) -> None:
