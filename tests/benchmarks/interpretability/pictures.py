@@ -170,7 +170,7 @@ def natural(n_random: int = 1) -> list[dict[str, Any]]:
         "lite1": channels(images, "efficientnet-lite1", layer="_conv_head"),
         "gabor": gabor_energy(images.mean(axis=3)),
     }
-    return compared("patches", images, judges, source, ("mis", "intrusion"), n_random, n_explanations=1, n_tasks=50)
+    return compared("patches", images, judges, source, ("mis",), n_random, n_explanations=1, n_tasks=50)
 
 
 def v4_images(n_random: int = 1) -> list[dict[str, Any]]:
