@@ -123,7 +123,11 @@ def test_row_19_series_are_found_by_type_and_told_apart_by_name(several):
             recording.calcium(kind="dF/F")
         with pytest.raises(MissingError, match="no ROI series is of kind 'events'; there are .*Raw"):
             recording.calcium(kind="events")
-        deconvolved = recording.calcium(kind="deconvolved")
+        with pytest.raises(InputError, match="kind must be one of raw, neuropil, dF/F.*got 'spikes'"):
+            recording.calcium(kind="spikes")
+        with pytest.raises(MissingError, match="no ROI series 'plane7'"):
+            recording.calcium("plane7")
+        deconvolved = recording.calcium(kind="Deconvolved")
         plane = recording.calcium("PlaneZ2/Dff_Z2")
     assert kinds["processing/ophys/Fluorescence/Neuropil"] == "rois (neuropil)"
     assert kinds["processing/ophys/PlaneZ1/Dff_Z1"] == "rois (dF/F)"

@@ -66,42 +66,6 @@ def test_the_series_name_says_its_kind_before_the_container(name, container, typ
     assert classify(name, container, type_) == kind
 
 
-@pytest.fixture
-def several(write_nwb):
-    """Three kinds in one container, as suite2p's older exports have it."""
-    return write_nwb(
-        rois(FRAMES, 3, name="Raw"),
-        rois(FRAMES + 100, 3, name="Neuropil"),
-        rois(FRAMES + 200, 3, name="Deconvolved"),
-        rois(FRAMES + 300, 3, name="plane0", container="DfOverF", dff=True),
-        rois(FRAMES + 400, 3, name="plane1", container="DfOverF", dff=True),
-    )
-
-
-def test_of_several_series_one_must_be_meant(several):
-    with open_nwb(several) as recording:
-        with pytest.raises(InputError, match=r"5 ROI series: .*Deconvolved' \(deconvolved\).*series= or kind="):
-            recording.calcium()
-        with pytest.raises(InputError, match="2 ROI series of kind 'dF/F'.*plane0.*plane1"):
-            recording.calcium(kind="dF/F")
-        with pytest.raises(MissingError, match="no ROI series is of kind 'events'; there are .*Raw"):
-            recording.calcium(kind="events")
-        with pytest.raises(InputError, match="kind must be one of raw, neuropil, dF/F.*got 'spikes'"):
-            recording.calcium(kind="spikes")
-        with pytest.raises(MissingError, match="no ROI series 'plane7'"):
-            recording.calcium("plane7")
-
-
-def test_kind_and_name_choose(several):
-    with open_nwb(several) as recording:
-        deconvolved = recording.calcium(kind="Deconvolved")
-        plane = recording.calcium("DfOverF/plane1")
-    assert float(deconvolved[0, 0]) == 200
-    assert deconvolved.attrs["quantity"] == "deconvolved activity"
-    assert float(plane[0, 0]) == 400
-    assert (plane.attrs["quantity"], plane.attrs["units"]) == ("dF/F", "1")
-
-
 def test_aligned_frames_are_those_of_the_bins(write_nwb):
     """Frames at 0, .1, ...: a window from .5 s holds the frame on its edge, one from .55 s begins with that at .6 s."""
     path = write_nwb(rois(FRAMES, 3), trials([0.5, 0.55, 1.2]))
