@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -205,3 +207,11 @@ def test_the_commands(
     assert "the server answers 404" in capsys.readouterr().err
     assert main(["fetch", "no-such"]) == 1
     assert "there is no dataset 'no-such'" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_seen_enough_leaves_no_traceback():
+    command = [sys.executable, "-c", "import sys; from neurosparse.cli import main; sys.exit(main(['datasets']))"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 1
