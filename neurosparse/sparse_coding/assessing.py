@@ -19,7 +19,7 @@ from neurosparse.errors import InputError
 from neurosparse.sparse_coding.checking import quietly
 from neurosparse.sparse_coding.evidence import NOT_TOLD, TOLD, surrogate_test
 from neurosparse.sparse_coding.splitting import sample_groups
-from neurosparse.sparse_coding.viewing import seen, settings_of
+from neurosparse.sparse_coding.viewing import samples_of, seen, settings_of
 
 # Of a Gaussian's atoms, those less stable than an atom that is said to come back; and of surrogates.
 LEVEL = 0.95
@@ -142,7 +142,7 @@ def _upper(draws: np.ndarray) -> float:
 
 def _rows(learner: Any, x: Any, groups: Any) -> tuple[np.ndarray, np.ndarray]:
     """(sample, unit) numbers and the group of each sample."""
-    values, samples = learner._samples(x, reset=False)
+    values, samples = samples_of(learner, x, reset=False)
     kept = np.ones(len(values), dtype=bool) if samples is None else samples.kept
     return values, sample_groups(x, kept, groups)
 

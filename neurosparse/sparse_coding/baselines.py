@@ -5,18 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
-import xarray as xr
 from scipy.optimize import nnls
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from neurosparse.backend.baselines import fit_baseline
-from neurosparse.errors import InputError
-from neurosparse.population import as_matrix
 from neurosparse.sparse_coding import publishing
 from neurosparse.sparse_coding.rows import encode_rows, label_codes
-from neurosparse.sparse_coding.viewing import labelled_samples
+from neurosparse.sparse_coding.viewing import responses_of, samples_of
 
 
 class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -98,7 +94,7 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         InputError
             If there is no such baseline, or it has not so many atoms.
         """
-        values, _ = self._samples(X, reset=True)
+        values, _ = samples_of(self, X, reset=True)
         n_atoms = min(values.shape[1], len(values)) if self.n_atoms is None and self.name != "units" else self.n_atoms
         found = fit_baseline(self.name, values, n_atoms or values.shape[1], random_state=self.random_state)
         self._atoms, self._offset, self._encoder = found.dictionary, found.offset, found.encoder
@@ -109,19 +105,13 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     def transform(self, X: Any) -> Any:
         """Codes of samples, of the kind of `X` with last dim ``atom``."""
         check_is_fitted(self)
-        values, samples = self._samples(X, reset=False)
+        values, samples = samples_of(self, X, reset=False)
         codes = self._encode(values - self._offset)
         return codes if samples is None else label_codes(samples, codes, baseline=self.name)
 
     def inverse_transform(self, X: Any) -> Any:
         """Responses of codes, ``offset + z D``; of the kind of `X` with last dim ``unit``."""
-        check_is_fitted(self)
-        samples = as_matrix(X, nan=self.nan, name="codes")  # type: ignore[arg-type]
-        if samples.shape[1] != len(self._atoms):
-            raise InputError(f"codes need the dictionary's {len(self._atoms)} atoms; got {samples.shape[1]}.")
-        units = self.dictionary_["unit"].values if isinstance(self.dictionary_, xr.DataArray) else None
-        rows = samples.values @ self._atoms + self._offset
-        return samples.label(rows, coords=None if units is None else {"unit": units})
+        return responses_of(self, X)
 
     def _encode(self, rows: np.ndarray) -> np.ndarray:
         if self.penalty is not None:
@@ -142,8 +132,3 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     @property
     def _n_features_out(self) -> int:
         return len(self._atoms)
-
-    def _samples(self, X: Any, reset: bool) -> tuple[np.ndarray, Any]:
-        if not isinstance(X, xr.DataArray | torch.Tensor) and self.nan == "raise":
-            return validate_data(self, X, reset=reset, dtype=np.float64), None
-        return labelled_samples(self, X, reset)

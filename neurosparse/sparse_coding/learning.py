@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from typing import Any
 
 import numpy as np
-import torch
-import xarray as xr
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm import tqdm
 
 from neurosparse.backend import dictionary as backend
-from neurosparse.backend.inference import held_out_entries
 from neurosparse.errors import ConvergenceWarning, InputError
-from neurosparse.population import as_matrix, record
-from neurosparse.sparse_coding import publishing, searching, storing, streaming
-from neurosparse.sparse_coding.assessing import assess
-from neurosparse.sparse_coding.checking import check_settings, say, unit_scale, warn_of_evidence
-from neurosparse.sparse_coding.rows import label_codes
-from neurosparse.sparse_coding.viewing import codes_of, labelled_samples, plain_atoms, seen
+from neurosparse.sparse_coding import publishing, searching, streaming
+from neurosparse.sparse_coding.applying import LearnedDictionary
+from neurosparse.sparse_coding.checking import check_settings, unit_scale, warn_of_evidence
+from neurosparse.sparse_coding.viewing import samples_of
 
 
-class DictionaryLearning(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class DictionaryLearning(LearnedDictionary):
     """Learn the dictionary that makes samples sparse.
 
     ``min over D, b, z of 1 / n sum_i 1/2 ||x_i - b - z_i D||^2 + penalty |z_i|_1`` with atoms (rows of D) of unit norm,
@@ -165,15 +157,7 @@ class DictionaryLearning(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         self.progress = progress
         self.strict = strict
 
-    # Fitted, in units of the weighted data; and how long each atom is in units of the data.
-    _atoms: np.ndarray
-    _offset: np.ndarray
-    _scale: np.ndarray
-    _norms: np.ndarray
-    penalty_: float
     history_: list[backend.Step]
-    evidence_: xr.Dataset
-    verdict_: str
 
     def fit(self, X: Any, y: Any = None) -> DictionaryLearning:
         """Learn dictionary and offset.
@@ -205,7 +189,7 @@ class DictionaryLearning(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         ConvergenceWarning
             If the objective still fell at `max_iter`.
         """
-        values, _ = self._samples(X, reset=True)
+        values, _ = samples_of(self, X, reset=True)
         check_settings(self, len(values))
         for name in ("stability_", "evidence_", "verdict_"):
             self.__dict__.pop(name, None)
@@ -257,7 +241,7 @@ class DictionaryLearning(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             If the loss is Poisson or nuisance dimensions are wanted, which need all samples at once.
         """
         first = not hasattr(self, "_stream")
-        values, _ = self._samples(X, reset=first)
+        values, _ = samples_of(self, X, reset=first)
         check_settings(self, len(values) if first else 2, stream=True)
         if self.loss == "poisson" or self.n_nuisance:
             raise InputError("partial_fit has no loss='poisson' and no nuisance dimensions: they need fit.")
@@ -268,151 +252,3 @@ class DictionaryLearning(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         self.mean_ = (learner.statistics.total / learner.statistics.weight).double().cpu().numpy() / self._scale
         self.n_iter_ = len(self.history_)
         return self
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted dictionary as safetensors with a JSON header; `load` gives it back.
-
-        A stream can not go on from the file: that is what `checkpoint` is for in a `fit`.
-        """
-        check_is_fitted(self)
-        storing.write(path, *storing.of_learner(self))
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> DictionaryLearning:
-        """The dictionary that `save` wrote. No code is run from the file.
-
-        Raises
-        ------
-        FileError
-            If the file is missing, no safetensors, or holds something else.
-        """
-        arrays, header = storing.read(path, storing.KIND)
-        learner = cls(**header["parameters"])
-        storing.to_learner(learner, arrays, header)
-        units = None if header["labels"] is None else storing.labels_from_json(header["labels"])
-        publishing.label(learner, units, header["container"] == "torch")
-        return learner
-
-    def transform(self, X: Any) -> Any:
-        """Sparse codes at the fitted penalty, duality gap 1e-6.
-
-        Parameters
-        ----------
-        X : population, (sample, unit) array or tensor
-            With the units of the fit, in their order.
-
-        Returns
-        -------
-        population (..., atom), array or tensor (sample, atom)
-            Of the kind of `X`.
-        """
-        check_is_fitted(self)
-        values, samples = self._samples(X, reset=False)
-        codes = codes_of(self, values)
-        if samples is None:
-            return codes
-        labelled = label_codes(samples, codes)
-        if isinstance(labelled, xr.DataArray):
-            labelled = record(
-                labelled, "sparse codes", n_atoms=len(self._atoms), penalty=self.penalty_, codes=self.codes
-            )
-        return labelled
-
-    def inverse_transform(self, X: Any) -> Any:
-        """Responses of codes: ``offset + z D``.
-
-        Parameters
-        ----------
-        X : population (..., atom), array or tensor (sample, atom)
-
-        Returns
-        -------
-        population (..., unit), array or tensor (sample, unit)
-            Of the kind of `X`.
-        """
-        check_is_fitted(self)
-        samples = as_matrix(X, nan=self.nan, name="codes")  # type: ignore[arg-type]
-        if samples.shape[1] != len(self._atoms):
-            raise InputError(f"codes need the dictionary's {len(self._atoms)} atoms; got {samples.shape[1]}.")
-        units = self.dictionary_["unit"].values if isinstance(self.dictionary_, xr.DataArray) else None
-        return samples.label(
-            samples.values @ plain_atoms(self) + self._offset / self._scale,
-            coords=None if units is None else {"unit": units},
-        )
-
-    def score(self, X: Any, y: Any = None) -> float:
-        """Share of variance foretold in entries that the codes did not see; higher is better.
-
-        Every unit of each sample is hidden once, in ten groups, its codes inferred from the other units and the hidden
-        entries read off the dictionary: ``1 - sum (x - xhat)^2 / sum (x - mean_)^2``, the mean being that of the
-        samples fitted. Give samples that were not fitted. Unlike reconstruction it does not rise without end with
-        atoms.
-
-        Returns
-        -------
-        float
-        """
-        check_is_fitted(self)
-        values, _ = self._samples(X, reset=False)
-        rows = seen(self, values)
-        error = held_out_entries(rows - self._offset, self._atoms, self.penalty_, codes=self.codes)  # type: ignore[arg-type]
-        total = np.square(rows - seen(self, self.mean_[None])).sum()
-        return float(1 - error.sum() / total) if total > 0 else 0.0
-
-    def assess(
-        self,
-        X: Any,
-        *,
-        n_fits: int = 5,
-        n_surrogates: int = 19,
-        groups: Any = None,
-        random_state: Any = 0,
-        progress: bool = False,
-    ) -> DictionaryLearning:
-        """Ask whether each atom comes back, and whether a Gaussian would have given as good a dictionary.
-
-        Parameters
-        ----------
-        X : population, (sample, unit) array or tensor
-            What was fitted.
-        n_fits, groups
-            As in `dictionary_stability`.
-        n_surrogates : int
-            As in `surrogate_test`.
-        random_state : int, numpy.random.RandomState or None
-        progress : bool
-
-        Returns
-        -------
-        self
-            With ``stability_``, ``evidence_`` and ``verdict_``, which the repr shows.
-
-        Raises
-        ------
-        EvidenceError
-            If the dictionary is not told from a Gaussian's, where the learner is strict.
-
-        Warns
-        -----
-        EvidenceWarning
-            Likewise, where it is not.
-        """
-        check_is_fitted(self)
-        assess(self, X, n_fits, n_surrogates, groups, random_state, progress)
-        if not bool(self.evidence_.told):
-            say(self, f"{self.verdict_}. Do not read features into these atoms.", stacklevel=2)
-        return self
-
-    def __repr__(self, N_CHAR_MAX: int = 700) -> str:
-        said = getattr(self, "verdict_", "")
-        return super().__repr__(N_CHAR_MAX=N_CHAR_MAX) + (f"\n# {said}" if said else "")
-
-    @property
-    def _n_features_out(self) -> int:
-        return len(self._atoms)
-
-    def _samples(self, X: Any, reset: bool) -> tuple[np.ndarray, Any]:
-        """(sample, unit) numbers and, unless plain arrays come and go, the way back to labels."""
-        if not isinstance(X, xr.DataArray | torch.Tensor) and self.nan == "raise":
-            return validate_data(self, X, reset=reset, dtype=np.float64), None
-        return labelled_samples(self, X, reset)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 import xarray as xr
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from neurosparse.backend import dictionary as backend
 from neurosparse.backend.devices import resolve_device
@@ -31,8 +32,10 @@ def settings_of(learner: Any) -> backend.Settings:
     )
 
 
-def labelled_samples(learner: Any, X: Any, reset: bool) -> tuple[np.ndarray, Any]:
-    """(sample, unit) numbers of a population or tensor and the way back to labels, units checked."""
+def samples_of(learner: Any, X: Any, reset: bool) -> tuple[np.ndarray, Any]:
+    """(sample, unit) numbers, units checked, and, unless plain arrays come and go, the way back to labels."""
+    if not isinstance(X, xr.DataArray | torch.Tensor) and learner.nan == "raise":
+        return validate_data(learner, X, reset=reset, dtype=np.float64), None
     samples = as_matrix(X, nan=learner.nan, name="X")
     if reset:
         learner.n_features_in_ = samples.shape[1]
@@ -81,3 +84,16 @@ def codes_of(learner: Any, values: np.ndarray) -> np.ndarray:
 def plain_atoms(learner: Any) -> np.ndarray:
     """Atoms of unit norm in units of the data."""
     return np.asarray(learner._atoms / learner._scale / learner._norms[:, None])
+
+
+def responses_of(learner: Any, codes: Any) -> Any:
+    """``offset + z D`` in units of the data, of the kind of the codes."""
+    check_is_fitted(learner)
+    samples = as_matrix(codes, nan=learner.nan, name="codes")
+    if samples.shape[1] != len(learner._atoms):
+        raise InputError(f"codes need the dictionary's {len(learner._atoms)} atoms; got {samples.shape[1]}.")
+    units = learner.dictionary_["unit"].values if isinstance(learner.dictionary_, xr.DataArray) else None
+    return samples.label(
+        samples.values @ plain_atoms(learner) + learner._offset / learner._scale,
+        coords=None if units is None else {"unit": units},
+    )
