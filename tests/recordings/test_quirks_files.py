@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import multiprocessing
 import pickle
+import sys
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -355,15 +355,14 @@ def test_row_23_data_linked_from_another_series_and_placeholders_of_external_mov
     assert "holds no values" in notes["stimulus/presentation/movie"]
 
 
-@pytest.mark.skipif(importlib.util.find_spec("hdmf_zarr") is None, reason="hdmf-zarr is not installed")
 def test_row_36_a_zarr_store_gives_what_hdf5_gives(write_nwb, tmp_path):
-    import numcodecs
-    from hdmf_zarr import NWBZarrIO
+    numcodecs, hdmf_zarr = pytest.importorskip("numcodecs"), pytest.importorskip("hdmf_zarr")
 
     # hdmf-zarr 0.13 cannot read the order of an Images container that it wrote
     path = write_nwb(partial(everything, ordered=False), rois(np.arange(20.0).reshape(10, 2), 2))
 
     store = tmp_path / "session.nwb.zarr"
+    NWBZarrIO = hdmf_zarr.NWBZarrIO
     with pynwb.NWBHDF5IO(path, "r") as io, NWBZarrIO(str(store), mode="w", object_codec_class=numcodecs.JSON) as out:
         out.export(src_io=io, write_args={"link_data": False})
     with open_nwb(store) as recording, open_nwb(path) as whole:
@@ -388,15 +387,30 @@ def test_row_36_a_zarr_store_gives_what_hdf5_gives(write_nwb, tmp_path):
 
 
 def test_row_36_a_folder_with_a_mark_of_zarr_but_no_recording(tmp_path):
+    pytest.importorskip("hdmf_zarr")
     store = tmp_path / "broken.nwb.zarr"
     store.mkdir()
     (store / ".zgroup").write_text('{"zarr_format": 2}')
-    if importlib.util.find_spec("hdmf_zarr") is None:
-        with pytest.raises(DependencyError, match=r"needs the package hdmf-zarr.*neurosparse\[zarr\]"):
-            open_nwb(store)
-    else:
-        with pytest.raises(FileError, match="hdmf-zarr cannot read .*broken.nwb.zarr"):
-            open_nwb(store)
+    with pytest.raises(FileError, match="hdmf-zarr cannot read .*broken.nwb.zarr"):
+        open_nwb(store)
+
+
+@pytest.mark.parametrize("mark", [".zgroup", ".zmetadata", "zarr.json"])
+def test_row_36_without_the_package_a_store_says_which_to_install(tmp_path, monkeypatch, mark):
+    store = tmp_path / "session.nwb.zarr"
+    store.mkdir()
+    (store / mark).write_text("{}")
+    monkeypatch.setitem(sys.modules, "hdmf_zarr", None)
+    for where in (store, "https://nowhere.invalid/session.nwb.zarr"):
+        with pytest.raises(DependencyError, match=r'needs the package hdmf-zarr.*pip install "neurosparse\[zarr\]"'):
+            open_nwb(where)
+
+
+def test_row_36_a_folder_without_such_a_mark_is_no_store(tmp_path):
+    (tmp_path / "session.nwb.zarr").mkdir()
+    (tmp_path / "session.nwb.zarr" / "session.nwb").write_bytes(b"")
+    with pytest.raises(FileError, match=r"is a folder and no Zarr store; .*Give the path of an .nwb file"):
+        open_nwb(tmp_path / "session.nwb.zarr")
 
 
 def test_the_load_report_reads_as_a_dict_and_as_text(write_nwb, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import h5py
 import numpy as np
 import pynwb
 import pytest
@@ -12,6 +13,7 @@ from nwb_parts import replace, rois, series, trials, units
 
 from neurosparse import open_nwb, population
 from neurosparse.errors import DataWarning, InputError, MissingError
+from neurosparse.recordings import raw
 from neurosparse.recordings.tables import parse_numbers
 
 SPIKES = units([[0.1, 0.2, 1.5, 2.5, 3.5]])
@@ -62,6 +64,32 @@ def test_row_24_tables_anywhere_are_found_and_listed(write_nwb):
         with pytest.raises(MissingError) as error:
             recording.intervals("trials")
     assert all(path in str(error.value) for path in expected)
+
+
+def test_row_24_any_table_with_starts_and_stops_is_one_of_intervals(write_nwb):
+    """As writers that knew no TimeIntervals kept their bouts; with starts alone it is none."""
+
+    def bouts(nwbfile: pynwb.NWBFile) -> None:
+        module = nwbfile.create_processing_module("behavior", "b")
+        for name, columns in (("bouts", ["start_time", "stop_time"]), ("onsets", ["start_time", "speed"])):
+            module.add(
+                DynamicTable(
+                    name=name, description="d", columns=[VectorData(name=one, description="d") for one in columns]
+                )
+            )
+        module["bouts"].add_row(start_time=0.0, stop_time=1.0)
+        module["bouts"].add_row(start_time=1.0, stop_time=3.0)
+        module["onsets"].add_row(start_time=0.0, speed=2.0)
+
+    path = write_nwb(SPIKES, bouts)
+    with h5py.File(path) as file:
+        listed = [(part.path, part.group) for part in raw.parts(file)]
+    assert listed == [("processing/behavior/bouts", "intervals"), ("units", "units")], "as h5py alone finds them"
+    with open_nwb(path) as recording:
+        kinds = recording.contents.set_index("path")["kind"]
+        assert kinds.to_dict() == dict(listed)
+        np.testing.assert_array_equal(recording.spikes(align="bouts", reduce="sum")[:, 0], [2, 2])
+        assert recording.intervals("bouts")["stop_time"].tolist() == [1.0, 3.0]
 
 
 def test_row_25_rows_stay_rows_whatever_they_do_to_each_other(write_nwb):
