@@ -130,7 +130,7 @@ print(f"{recovery['share_above_90']:.0%} of the atoms above .9, chance {recovery
 # %%
 gaussian = simulation.gaussian_like(responses, random_state=0)
 for name, x in {"recording": responses, "Gaussian": gaussian}.items():
-    test = neurosparse.surrogate_test(x, n_atoms=24, n_surrogates=5)
+    test = neurosparse.surrogate_test(x, n_atoms=24, n_surrogates=5, n_splits=1)
     surrogate = float(test["surrogate_stability"].mean())
     print(f"{name:>10}: {test.attrs['verdict']}, stability {test['stability']:.2f}, surrogates {surrogate:.2f}")
 
@@ -142,7 +142,7 @@ for name, x in {"recording": responses, "Gaussian": gaussian}.items():
 # by its pixels alone? Chance is .5.
 
 # %%
-effort = Effort(n_permutations=19, n_bootstraps=100, n_surrogates=5, n_splits=20)
+effort = Effort(n_permutations=19, n_bootstraps=100, n_surrogates=5, n_splits=20, n_score_bootstraps=50)
 result = neurosparse.compare(
     {"recording": trials, "superposed": seen["superposed"], "scrambled": seen["scrambled"]},
     stimuli=images,

@@ -13,7 +13,11 @@ Made = TypeVar("Made")
 
 
 def side_by_side(
-    work: Callable[[Item], Made], items: Iterable[Item], *, on_done: Callable[[int], None] | None = None
+    work: Callable[[Item], Made],
+    items: Iterable[Item],
+    *,
+    on_done: Callable[[int], None] | None = None,
+    n_threads: int | None = None,
 ) -> list[Made]:
     """``[work(item) for item in items]``, each on one BLAS thread, several at a time.
 
@@ -24,6 +28,9 @@ def side_by_side(
     items : iterable
     on_done : callable, optional
         Called in the caller's thread with 0, 1, 2, ... as the items are done, in their order.
+    n_threads : int, optional
+        At the most. Default: what BLAS has when called, as ``OMP_NUM_THREADS`` or ``threadpoolctl.threadpool_limits``
+        set it. 1 where the pieces hold the interpreter most of the time, and would only wait for each other.
 
     Returns
     -------
@@ -39,13 +46,12 @@ def side_by_side(
     -----
     Matrices of a few hundred rows are too small to share: two OpenBLAS threads took 10 s of wall time (20 s of CPU)
     where one took 6.5 s. One core a piece is faster than all cores on one piece after another.
-
-    The number of threads is what BLAS has when called, as ``OMP_NUM_THREADS`` or ``threadpoolctl.threadpool_limits``
-    set it.
     """
     todo = list(items)
     libraries = ThreadpoolController().select(user_api="blas")
-    n_threads = min(len(todo), max((library["num_threads"] for library in libraries.info()), default=1))
+    if n_threads is None:
+        n_threads = max((library["num_threads"] for library in libraries.info()), default=1)
+    n_threads = min(len(todo), n_threads)
     made = []
     with libraries.limit(limits=1), ThreadPoolExecutor(max(1, n_threads)) as pool:
         for number, one in enumerate(pool.map(work, todo) if n_threads > 1 else map(work, todo)):

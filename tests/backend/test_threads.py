@@ -34,8 +34,8 @@ def test_each_piece_has_one_blas_thread_and_the_setting_comes_back():
         assert _blas_threads() == 2
 
 
-@pytest.mark.parametrize("n_threads", [1, 2])
-def test_as_many_at_a_time_as_blas_had(n_threads: int):
+@pytest.mark.parametrize(("of_blas", "asked", "expected"), [(1, None, 1), (2, None, 2), (2, 1, 1), (1, 2, 2)])
+def test_as_many_at_a_time_as_asked_or_as_blas_had(of_blas: int, asked: int | None, expected: int):
     running, most, lock = set(), [0], threading.Lock()
 
     def work(item: int) -> int:
@@ -47,10 +47,10 @@ def test_as_many_at_a_time_as_blas_had(n_threads: int):
             running.discard(item)
         return threading.get_ident()
 
-    with threadpool_limits(n_threads, user_api="blas"):
-        threads = side_by_side(work, range(4))
-    assert most[0] == n_threads
-    assert len(set(threads)) == n_threads
+    with threadpool_limits(of_blas, user_api="blas"):
+        threads = side_by_side(work, range(4), n_threads=asked)
+    assert most[0] == expected
+    assert len(set(threads)) == expected
 
 
 def test_the_first_failure_is_raised_and_the_setting_comes_back():
