@@ -1,5 +1,6 @@
 """Write a small NWB file, damage it, and see what loading makes of it: each damage in a process of its own.
 
+Beside it stands what h5py alone makes of the same bytes: a file that it reads as before must load as before.
 Run as ``python -m tests.fuzz_worker FOLDER FIRST LAST [values]``: cases FIRST to LAST - 1 of the file in FOLDER, a line
 of JSON each. The process imports once and forks for each case, with limits on time and memory.
 """
@@ -7,6 +8,7 @@ of JSON each. The process imports once and forks for each case, with limits on t
 from __future__ import annotations
 
 import faulthandler
+import hashlib
 import json
 import os
 import resource
@@ -16,6 +18,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +153,44 @@ def damage(content: bytes, case: int) -> tuple[str, bytes]:
     return f"{kind} at {at}", bytes(data)
 
 
+def everything(path: Path) -> str:
+    """Digest of all that h5py reads of a file: its links, and the attributes, types and values of its objects."""
+    digest = hashlib.sha256()
+    with h5py.File(path, "r") as file:
+        for fact in _facts(file):
+            digest.update(fact)
+    return digest.hexdigest()
+
+
+def _facts(item: h5py.Group | h5py.Dataset) -> Iterator[bytes]:
+    for name in sorted(item.attrs):
+        yield _fact(item, name, item.attrs[name])
+    if isinstance(item, h5py.Dataset):
+        yield _fact(item, "", item[()])
+        return
+    for name in sorted(item):
+        link = item.get(name, getlink=True)
+        yield _fact(item, name, f"{type(link).__name__} {getattr(link, 'path', '')}")
+        if isinstance(link, h5py.HardLink):
+            yield from _facts(item[name])
+
+
+def _fact(item: h5py.Group | h5py.Dataset, name: str, value: Any) -> bytes:
+    if isinstance(value, h5py.Reference):
+        value = f"reference to {item.file[value].name}"
+    array = np.asarray(value)
+    stored = array.tobytes() if array.dtype.kind != "O" else repr(array.tolist()).encode()
+    return f"{item.name} {name} {array.dtype} {array.shape}".encode() + stored
+
+
+def intact(path: Path, digest: str) -> dict[str, Any]:
+    """Whether h5py alone reads everything of the file as it was."""
+    try:
+        return {"end": "same" if everything(path) == digest else "differs"}
+    except Exception as error:  # h5py raises every kind at a damaged file
+        return {"end": "error", "said": str(error)[:300]}
+
+
 def judge(path: Path, truth: dict[str, xr.DataArray]) -> dict[str, Any]:
     """What loading a damaged file ends in."""
     try:
@@ -164,8 +205,8 @@ def judge(path: Path, truth: dict[str, xr.DataArray]) -> dict[str, Any]:
     return {"end": "differs" if differ else "same", "differ": differ}
 
 
-def in_a_process(path: Path, truth: dict[str, xr.DataArray]) -> dict[str, Any]:
-    """`judge` in a fork with limits; what kills it is told apart by where it was."""
+def in_a_process(path: Path, ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What `ask` finds of the file in a fork with limits; what kills it is told apart by where it was."""
     log = path.with_suffix(".log")
     read, write = os.pipe()
     child = os.fork()
@@ -176,7 +217,7 @@ def in_a_process(path: Path, truth: dict[str, xr.DataArray]) -> dict[str, Any]:
         with open(log, "w") as stream, os.fdopen(write, "w") as answer:
             faulthandler.enable(stream)
             faulthandler.dump_traceback_later(SECONDS, exit=True, file=stream)
-            answer.write(json.dumps(judge(path, truth)))
+            answer.write(json.dumps(ask()))
             answer.flush()
             os._exit(0)
     os.close(write)
@@ -193,9 +234,11 @@ def in_a_process(path: Path, truth: dict[str, xr.DataArray]) -> dict[str, Any]:
 
 
 def damaged_anywhere(folder: Path, first: int, last: int) -> Iterator[tuple[int, str, bytes]]:
-    """Cases of `damage` to the file with checksums."""
+    """Cases of `damage` to the file with checksums; case -1 is the file as it is."""
     content = (folder / "whole.nwb").read_bytes()
-    for case in range(first, last):
+    if first == -1:
+        yield -1, "nothing", content
+    for case in range(max(first, 0), last):
         yield case, *damage(content, case)
 
 
@@ -218,11 +261,13 @@ def damaged_values(folder: Path, first: int, last: int) -> Iterator[tuple[int, s
 
 
 def main(folder: Path, first: int, last: int, ways: Callable[..., Iterator[tuple[int, str, bytes]]]) -> None:
-    truth = populations(folder / "whole.nwb")
+    truth, digest = populations(folder / "whole.nwb"), everything(folder / "whole.nwb")
     for case, what, data in ways(folder, first, last):
         path = folder / f"case_{case}.nwb"
         path.write_bytes(data)
-        print(json.dumps({"case": case, "what": what, **in_a_process(path, truth)}), flush=True)
+        found = in_a_process(path, partial(judge, path, truth))
+        by_h5py = in_a_process(path, partial(intact, path, digest))["end"]
+        print(json.dumps({"case": case, "what": what, **found, "h5py": by_h5py}), flush=True)
         path.unlink()
 
 

@@ -29,32 +29,32 @@ def run(folder: Path, first: int, last: int, *ways: str) -> list[dict[str, Any]]
 
 
 def check(cases: list[dict[str, Any]]) -> Counter[str]:
-    """Every case ended as it may; how many ended how, crashes inside libhdf5 apart."""
+    """Every case ended as it may; how many ended how.
+
+    The original's populations, or one of our errors, never where h5py alone reads everything in the file as it was: a
+    reader that refuses what is whole fails. A crash is libhdf5's own where h5py alone cannot read the file either.
+    """
     for case in cases:
-        crashed_inside = case["end"] == "crash" and case["in_hdf5"]
+        crashed_inside = case["end"] == "crash" and case["in_hdf5"] and case["h5py"] in ("error", "crash")
         assert case["end"] in ("same", "error") or crashed_inside, case
         assert case["end"] != "error" or len(case["said"]) > 30, case
+        assert case["end"] == "same" or case["h5py"] != "same", case
+    assert {"same", "error"} <= {case["h5py"] for case in cases}, "some damage is none to h5py, some is too much for it"
     return Counter(case["end"] for case in cases)
 
 
 def test_a_sample_of_damages(tmp_path: Path) -> None:
     write_session(tmp_path / "whole.nwb", checksums=True)
-    ends = check(run(tmp_path, 0, 20))
-    assert ends["error"] >= 10
-    assert ends["same"] >= 1
-    assert ends["crash"] <= 1
+    check(run(tmp_path, -1, 12))
 
 
 @pytest.mark.slow
 def test_five_hundred_damages(tmp_path: Path) -> None:
     write_session(tmp_path / "whole.nwb", checksums=True)
-    ends = check([case for first in range(0, 500, 50) for case in run(tmp_path, first, first + 50)])
-    print(dict(ends))
+    cases = [case for first in range(0, 500, 50) for case in run(tmp_path, first, first + 50)]
+    ends = check(cases)
+    print(dict(ends), Counter(f"{case['end']}, h5py {case['h5py']}" for case in cases))
     assert ends.total() == 500
-    # 47 of 500 are seen to hit nothing that is read. The damages are the same each time, the file's object ids are not:
-    # three standard deviations of a binomial below it, lest a reader that refuses everything pass.
-    assert ends["same"] >= 27
-    assert ends["crash"] <= 3, "none seen: more than 3 would be unlikely (5 %) at the rate that this allows, .6 %"
 
 
 @pytest.mark.parametrize("rounds", [1, pytest.param(20, marks=pytest.mark.slow)])

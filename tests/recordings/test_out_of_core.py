@@ -101,7 +101,7 @@ def test_streamed_averages_are_those_in_memory(write_nwb, monkeypatch):
     values[40:45, 1] = np.nan
     path = write_nwb(rois(values, 3), trials(np.arange(14) * 2.0, stimulus=[3, 1, 2, 1, 3, 3, 2, 1, 1, 2, 3, 1, 2, 3]))
     request = {"align": "trials", "window": (0, 1.0), "stimulus": "stimulus"}
-    monkeypatch.setattr("neurosparse.population.repeats.STREAMED", 70)
+    monkeypatch.setattr("neurosparse.population.averaging.STREAMED", 70)
     weights = rng.random(14)
     with open_nwb(path) as recording:
         whole, lazily = recording.calcium(**request), recording.calcium(chunks=4, **request)

@@ -13,15 +13,19 @@ from neurosparse.errors import DataWarning, FileError
 FRAMES = np.arange(60.0).reshape(20, 3)
 
 
-def test_an_object_that_cannot_be_read_is_damage(write_nwb):
+@pytest.mark.parametrize("place", ["general/session_id", "session_start_time", "units/spike_times_index"])
+def test_an_object_that_cannot_be_read_is_damage(write_nwb, place):
+    """pynwb warns of the first and cannot build the others, for reasons that do not name them."""
     path = write_nwb(units([[0.1]]), session_id="s1")
     with h5py.File(path, "r+") as file:
-        address = h5py.h5o.get_info(file["general/session_id"].id).addr
+        address = h5py.h5o.get_info(file[place].id).addr
     content = bytearray(path.read_bytes())
     content[address] = 0xFF  # the version of the object's header
     path.write_bytes(content)
-    with pytest.raises(FileError, match=r"is damaged: HDF5 cannot read /general/session_id. Fetch it again"):
+    with pytest.raises(FileError, match=rf"is damaged: HDF5 cannot read /{place}. Fetch it again"):
         open_nwb(path)
+    with h5py.File(path, "r+"):
+        pass  # the handle is released
 
 
 def test_a_link_to_elsewhere_may_dangle(write_nwb):

@@ -9,9 +9,9 @@ from typing import Any
 import h5py
 import pynwb
 
-from neurosparse.errors import FileError, NeurosparseError
+from neurosparse.errors import NeurosparseError
 from neurosparse.recordings.opening.opened import IDLE, Opened, Unbuildable, line, opened_of
-from neurosparse.recordings.opening.stored import nwb_version, open_hdf5
+from neurosparse.recordings.opening.stored import damaged_at, nwb_version, open_hdf5
 from neurosparse.recordings.opening.unbuilt import of_raw
 from neurosparse.recordings.sources import Source
 
@@ -78,4 +78,4 @@ def _check_whole(source: Source, reader: pynwb.NWBHDF5IO, caught: list[warnings.
     said = [re.search(r"altered/broken at (\S.*)", str(one.message)) for one in caught]
     for where in (found.group(1) for found in said if found):
         if isinstance(reader._file.get(where, getlink=True), h5py.HardLink):
-            raise FileError(f"{source.where} is damaged: HDF5 cannot read {where}. Fetch it again.")
+            raise damaged_at(source, where)

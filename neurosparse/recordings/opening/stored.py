@@ -23,6 +23,12 @@ def open_hdf5(source: Source) -> h5py.File:
     except NeurosparseError:
         raise
     except (OSError, RuntimeError, KeyError) as error:
+        cut = re.search(r"truncated file: eof = (\d+).*stored_eof = (\d+)", str(error))
+        if cut:
+            there, all_ = (f"{int(n):,}" for n in cut.groups())
+            raise FileError(
+                f"{source.where} is cut short: {there} of {all_} bytes are there. Fetch it again."
+            ) from error
         what = "cannot be read as HDF5" if source.remote else "is damaged: HDF5 cannot read its root"
         raise FileError(f"{source.where} {what} ({error}). Fetch it again.") from error
 
@@ -53,3 +59,24 @@ def nwb_version(source: Source, file: h5py.File) -> str:
             "NWB 2 release (most archives re-released theirs, see dandiarchive.org), or read this file with h5py."
         )
     return number.group() if number else text
+
+
+def damaged_at(source: Source, where: str) -> FileError:
+    """The error of an object that HDF5 cannot read."""
+    return FileError(f"{source.where} is damaged: HDF5 cannot read {where}. Fetch it again.")
+
+
+def unreadable(group: h5py.Group) -> str:
+    """Place of the first object below that HDF5 cannot open, or whose attributes it cannot read; "" if it can all."""
+    for name in group:
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            continue
+        try:
+            child = group[name]
+            dict(child.attrs)
+            below = unreadable(child) if isinstance(child, h5py.Group) else ""
+        except (OSError, RuntimeError, KeyError):
+            return f"{group.name.rstrip('/')}/{name}"
+        if below:
+            return below
+    return ""

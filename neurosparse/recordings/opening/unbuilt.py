@@ -11,7 +11,7 @@ from neurosparse.recordings import raw
 from neurosparse.recordings.contents import Contents
 from neurosparse.recordings.load_report import LoadReport
 from neurosparse.recordings.opening.opened import Opened, Unbuildable, line, told
-from neurosparse.recordings.opening.stored import open_hdf5
+from neurosparse.recordings.opening.stored import damaged_at, open_hdf5, unreadable
 from neurosparse.recordings.sources import Source
 
 # What hdmf says of row ids that are no whole numbers.
@@ -35,11 +35,9 @@ def of_raw(source: Source, version: str, reason: Unbuildable) -> Opened:
         parts = raw.parts(file) if missing or named else []
         identity = raw.identity(file)
     except Exception as error:
-        file.close()
-        raise _damaged(source, reason) from error
+        raise _damaged(source, file, reason) from error
     if not missing and not named:
-        file.close()
-        raise _damaged(source, reason) from reason.__cause__
+        raise _damaged(source, file, reason) from reason.__cause__
     if missing and not parts:
         file.close()
         raise DependencyError(
@@ -74,8 +72,25 @@ def _missing_extensions(file: h5py.File, reason: str) -> list[str]:
     return names
 
 
-def _damaged(source: Source, reason: BaseException) -> FileError:
+def _damaged(source: Source, file: h5py.File, reason: BaseException) -> FileError:
+    """What is wrong with a file that nobody can read, by HDF5 where it knows; closes the file."""
+    try:
+        where = unreadable(file)
+    except (OSError, RuntimeError, KeyError):
+        where = "its root"
+    finally:
+        file.close()
+    if where:
+        return damaged_at(source, where)
     return FileError(
-        f"pynwb cannot read {source.where}: {line(reason) or type(reason.__cause__).__name__}. "
+        f"pynwb cannot read {source.where}: {_worded(reason.__cause__ or reason)}. "
         "The file may be damaged or break the NWB schema."
     )
+
+
+def _worded(error: BaseException) -> str:
+    """The words of an error; hdmf's also hold all of the object that it could not build, of which the path is kept."""
+    *before, said = error.args or ("",)
+    place = getattr(before[0], "path", "").removeprefix("root").lstrip("/") if before else ""
+    words = line(said) or type(error).__name__
+    return f"{place}: {words}" if place else words
