@@ -6,11 +6,12 @@ samples: ``(time, unit)``, ``(trial, unit)``, ``(trial, time, unit)``, ``(stimul
 ``errors`` and the backend's resampling: no torch, no pynwb, no figures.
 """
 
+from neurosparse.population.averaging import average, scale_by_noise
 from neurosparse.population.building import from_arrays
 from neurosparse.population.checking import DIMS, check
 from neurosparse.population.combining import concat, join
 from neurosparse.population.history import provenance, record
-from neurosparse.population.repeats import average, reliability, scale_by_noise, split_halves
+from neurosparse.population.repeats import reliability, split_halves
 from neurosparse.population.samples import Matrix, as_matrix, folds
 from neurosparse.population.selecting import restrict, select, subsample_units
 from neurosparse.population.storage import open, save
