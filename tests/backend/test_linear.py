@@ -56,6 +56,8 @@ def test_inner_errors_and_correlations_equal_explicit_refits(p, drift, gap):
             predicted[level, held] -= nuisance[held] @ np.linalg.lstsq(nuisance[train], x[train] @ w[k:], rcond=None)[0]
     for way in (linear.inner_errors, ridge._errors_from_residuals, ridge._errors_from_coefficients):
         np.testing.assert_allclose(way(fold, y[train]), errors, rtol=1e-8)
+        many = way(fold, np.tile(y[train], 25))  # more targets than rows
+        np.testing.assert_allclose(many, np.tile(errors, 25), rtol=1e-8)
     choice = np.array([0, 1, 2])
     expected = np.full((len(inner), 3), np.nan)
     for index, (rows, held) in enumerate(inner):

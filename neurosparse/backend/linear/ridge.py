@@ -137,26 +137,30 @@ def inner_errors(fold: RidgeFold, y: Array) -> Array:
 
     Notes
     -----
-    Few samples (n^2 <= 2 g d^2): one n x n matrix a penalty gives all residuals at once, l (2 n^2 t + 2 n^2 d) flops,
-    3 n^2 doubles. Many samples: coefficients instead of residuals, l g (4 d^2 t + 2 d^3) + 2 n d t flops, d^2 doubles.
+    Few samples (n^2 <= 2 g d^2): residuals, l (2 n d t + 2 n^2 d / g) flops; from n targets on through the n x n matrix
+    that gives those of any target, l (2 n^2 t + 2 n^2 d); 3 n^2 doubles. Many samples: coefficients instead,
+    l g (4 d^2 t + 2 d^3) + 2 n d t flops, d^2 doubles.
     """
     n, d = fold.basis.shape
     return _errors_from_coefficients(fold, y) if 2 * len(fold.inner) * d**2 < n**2 else _errors_from_residuals(fold, y)
 
 
 def _errors_from_residuals(fold: RidgeFold, y: Array) -> Array:
-    n = len(fold.basis)
+    n, few = len(fold.basis), y.shape[1] < len(fold.basis)
     outside = np.eye(n) - fold.base @ fold.base.T - fold.basis @ fold.basis.T
-    errors = np.empty((len(fold.penalties), y.shape[1]), dtype=y.dtype)
+    untouched, scores = (outside @ y, fold.basis.T @ y) if few else (y, y)
+    places = [(left, np.isin(left, test)) for left, test in ((_left_out(n, one), other) for one, other in fold.inner)]
+    errors = np.zeros((len(fold.penalties), y.shape[1]), dtype=y.dtype)
     for level, shrink in enumerate(fold.shrink):
+        # I - H = outside + kept kept', without the cancellation of that form: times y, or itself
         kept = fold.basis * np.sqrt(1.0 - shrink)
-        residual = outside + kept @ kept.T  # I - H, without the cancellation of that form
-        blocks = []
-        for train, test in fold.inner:
-            left = _left_out(n, train)
-            solved = np.linalg.solve(residual[np.ix_(left, left)], residual[left])
-            blocks.append(solved[np.isin(left, test)])
-        held_out = np.concatenate(blocks).astype(y.dtype) @ y
+        residual = untouched + fold.basis @ ((1.0 - shrink)[:, None] * scores) if few else outside + kept @ kept.T
+        solved = []
+        for left, scored in places:
+            own = outside[np.ix_(left, left)] + kept[left] @ kept[left].T
+            solved.append(np.linalg.solve(own, residual[left])[scored])
+        held_out = np.concatenate(solved).astype(y.dtype)
+        held_out = held_out if few else held_out @ y
         errors[level] = np.einsum("ij,ij->j", held_out, held_out)
     return errors
 
