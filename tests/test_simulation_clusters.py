@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -74,16 +76,19 @@ def test_a_classifier_straightens_what_it_sees_unless_its_labels_are_swapped():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("unit_norm", "least"), [(True, 0.99), (False, 0.98)])
-def test_the_theorem_holds_where_clusters_overlap(unit_norm, least):
+@pytest.mark.parametrize("unit_norm", [True, False])
+def test_the_theorem_holds_where_clusters_overlap(unit_norm):
     world = cluster_world(5, 100, 200_000)
-    features, facts = classifier_features(world, n_steps=4000, unit_norm=unit_norm)
+    begin = time.process_time()
+    features, facts = classifier_features(world, unit_norm=unit_norm)
+    facts["seconds"] = time.process_time() - begin
     few = slice(3000)
     found = linear_identifiability(
         features.isel(stimulus=few), world.latents.isel(stimulus=few), n_permutations=0, n_bootstraps=0
     )
-    print(facts, found["median_R2"].values, found["map_spread"].values)
-    assert float(found["median_R2"].min()) > least
+    print(facts, {name: found[name].values.round(4) for name in ("median_R2", "pooled_R2", "map_spread")})
+    assert float(found["median_R2"].min()) >= 0.99
+    assert float(found["pooled_R2"].min()) >= 0.99
     assert held_out(world.observations, world.latents) < 0.9
     if unit_norm:
         np.testing.assert_allclose(np.linalg.norm(features[:100], axis=1), 1, atol=1e-5)
