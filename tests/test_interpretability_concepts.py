@@ -7,6 +7,7 @@ import pytest
 import xarray as xr
 from sklearn.metrics import mutual_info_score
 
+from neurosparse.backend.baselines import random_rotation
 from neurosparse.backend.psychophysics import (
     Split,
     binned,
@@ -21,6 +22,7 @@ from neurosparse.backend.psychophysics import (
 )
 from neurosparse.errors import InputError
 from neurosparse.interpretability import concept_scores
+from neurosparse.interpretability.concepts.measuring import _Read, explained_concepts
 from neurosparse.population import from_arrays
 
 FAST = {"n_permutations": 2, "n_features": (1, 2)}
@@ -47,6 +49,20 @@ def test_dci_has_its_closed_forms():
     np.testing.assert_allclose(rows, [1 - share, 1])
     assert overall == pytest.approx((4 * (1 - share) + 1) / 5)
     assert np.isnan(dci(np.zeros((3, 2)))[2])
+
+
+def test_concepts_that_are_not_explained_do_not_count_as_disentangled():
+    # The second concept's only weight is noise: without it the third feature knows nothing, half of the concepts count.
+    weights = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 0.1]])
+    assert dci(weights)[2] == pytest.approx(1)
+    rows, columns, overall = dci(weights, np.array([True, False]))
+    np.testing.assert_allclose(rows, [1, 1, np.nan])
+    np.testing.assert_allclose(columns, [1 - np.log(2) / np.log(3), 0])
+    assert overall == pytest.approx(0.5)
+    rows, columns, overall = dci(weights, np.zeros(2, dtype=bool))
+    assert np.isnan(rows).all()
+    np.testing.assert_array_equal(columns, 0)
+    assert overall == 0
 
 
 def test_mutual_information_is_scikit_learns_and_its_gap_has_closed_forms():
@@ -76,15 +92,33 @@ def test_bins_are_of_equal_width():
     np.testing.assert_array_equal(binned(np.array([[0.0, 5], [0.26, 5], [1.0, 5]]), 4), [[0, 0], [1, 0], [3, 0]])
 
 
+def test_stimuli_that_are_alike_are_one_piece_of_evidence_that_a_concept_is_explained():
+    gains = np.random.default_rng(0).standard_normal(30)
+    gains += 1.2 * gains.std(ddof=1) / np.sqrt(30) - gains.mean()  # 1.2 standard errors above 0
+
+    def explained(gains, clusters):
+        folds = np.array_split(np.arange(len(gains)), 3)
+        of_folds = [[_Read([], 0.0, 0.0, np.ones(1), gains[fold])] for fold in folds]
+        return explained_concepts(of_folds, folds, clusters).item()
+
+    four = np.repeat(gains, 4)
+    assert not explained(gains, np.arange(30))
+    assert explained(four, np.arange(120))  # 2.4, were they different stimuli
+    assert not explained(four, np.repeat(np.arange(30), 4))
+    assert explained(gains + 0.3, np.arange(30))
+
+
 def test_the_lasso_uses_the_features_that_make_the_concept():
     rng = np.random.default_rng(0)
     codes = rng.exponential(size=(400, 6)) * [1, 100, 1, 1, 1, 0]
     concept = codes[:, 1] / 100 + 0.3 * codes[:, 2] + 0.1 * rng.standard_normal(400)
     split = Split(np.arange(250), np.arange(250, 400), discrete=False)
-    weights, score = importances(codes, concept, split)
+    weights, score, gains = importances(codes, concept, split)
     assert score > 0.95
     assert weights[1] > 3 * weights[2] > 10 * weights[[0, 3, 4]].max()
     assert weights[5] == 0
+    left = ((concept[250:] - concept[:250].mean()) ** 2).sum()
+    assert gains.sum() / left == pytest.approx(score)
     np.testing.assert_array_equal(ranked_features(codes, concept, split)[:2], [1, 2])
 
 
@@ -119,8 +153,8 @@ def test_true_latents_hold_concepts_one_by_one_mixtures_spread_them_and_noise_do
     angle = np.pi / 4
     turned = np.cos(angle) * z + np.sin(angle) * np.roll(z, 1, axis=1)
     true, mixed, noise = (
-        concept_scores(stimuli_population(values), concepts, **FAST)
-        for values in (z, turned, rng.standard_normal((300, 6)))
+        concept_scores(stimuli_population(values), concepts, n_features=(1, 2), n_permutations=n_draws)
+        for values, n_draws in ((z, 2), (turned, 1), (rng.standard_normal((300, 6)), 1))
     )
     for name in ("completeness", "mutual_information_gap"):
         assert (true[name] > mixed[name] + 0.1).all(), name
@@ -137,6 +171,28 @@ def test_true_latents_hold_concepts_one_by_one_mixtures_spread_them_and_noise_do
     np.testing.assert_allclose(noise["probe_chance"], [0.5, 0, 0.5])
     assert true["is_discrete"].values.tolist() == [True, False, True]
     assert (true["probe_fold_low"] <= true["probe"] + 1e-9).all()
+
+
+def test_a_rotation_hides_concepts_from_single_features_and_not_from_all_and_shuffled_codes_hold_none():
+    rng = np.random.default_rng(0)
+    z = (rng.exponential(1, (300, 8)) + 0.2) * (rng.random((300, 8)) < 0.3)
+    concepts = {"first": z[:, 0] > 0, "second": z[:, 1], "third": z[:, 2]}
+    turned = z @ random_rotation(8, random_state=0)
+    # Copies: an even mixture of pairs with no sign, which loses half of the code.
+    copied = np.repeat(z[:, ::2] + z[:, 1::2], 2, axis=1)
+    found = {
+        kind: concept_scores(stimuli_population(values), concepts, n_features=(1,), n_permutations=1)
+        for kind, values in {"true": z, "turned": turned, "copied": copied, "shuffled": rng.permutation(z)}.items()
+    }
+    for name in ("explicitness", "informativeness"):
+        of = {kind: float(scored[name].mean()) for kind, scored in found.items()}
+        assert of["turned"] == pytest.approx(of["true"], abs=0.03), name
+        assert of["true"] > of["copied"] + 0.2 > of["shuffled"] + 0.3, name
+    for name in ("probe", "completeness", "overall_disentanglement", "mutual_information_gap", "info_modularity"):
+        of = {kind: float(scored[name].mean()) for kind, scored in found.items()}
+        assert of["true"] > of["turned"] + 0.1 > of["shuffled"] + 0.1, name
+    assert float(found["shuffled"]["overall_disentanglement"]) == 0
+    assert (found["shuffled"]["completeness"] == 0).all()
 
 
 def test_more_features_make_better_probes_of_a_spread_concept():

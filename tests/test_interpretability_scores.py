@@ -10,6 +10,7 @@ import xarray as xr
 from scipy import stats
 
 from neurosparse import interpretability_scores, population
+from neurosparse.backend.psychophysics import cosine_similarity
 from neurosparse.errors import InputError
 from neurosparse.interpretability import summary
 from neurosparse.interpretability.about import ABOUT, DEFAULT
@@ -254,7 +255,7 @@ def test_profiles_are_measured_some_at_a_time_with_the_same_result(monkeypatch):
     z, _, labels, _ = world(0, n=200)
     names = ("dprime", "class_contrast", "auc")
     whole = interpretability_scores(stimuli_population(z), scores=names, labels=labels, **SMALL)
-    monkeypatch.setattr("neurosparse.interpretability.labelled._PROFILES", 5)
+    monkeypatch.setattr("neurosparse.interpretability.labelled._PROFILES", 11)  # eleven, and the last one
     monkeypatch.setattr("neurosparse.backend.psychophysics.selectivity._CHUNK", 1)
     xr.testing.assert_allclose(
         whole, interpretability_scores(stimuli_population(z), scores=names, labels=labels, **SMALL), atol=1e-5
@@ -272,13 +273,33 @@ def test_near_duplicates_are_resampled_together():
         assert width[0] / width[1] == pytest.approx(np.sqrt(2), rel=0.12), name
 
 
+def test_what_a_stimulus_is_to_itself_does_not_count():
+    z, embedding, _, rng = world(0, n=200)
+    matrix = cosine_similarity(embedding.values).matrix
+    names = ("mis", "monosemanticity", "intrusion", "index_v1")
+    first, second = (
+        interpretability_scores(stimuli_population(z), scores=names, stimulus_similarity=each, **FEW)
+        for each in (matrix, matrix + np.diag(rng.uniform(-9, 9, 200)))
+    )
+    for name in names:
+        np.testing.assert_allclose(first[name], second[name], err_msg=name)
+
+
 def test_the_slope_is_reported():
     z, embedding, _, _ = world(0, n=200)
     x = stimuli_population(z)
     told = interpretability_scores(x, scores="soft_mis", stimulus_similarity=embedding, alpha=3.0, **FEW)
     assert told.attrs["alpha"] == 3.0
     assert "mis" not in told
-    assert interpretability_scores(x, scores="soft_mis", stimulus_similarity=embedding, **FEW).attrs["alpha"] > 0
+    # Found from the similarity, it does not depend on the unit in which that is measured.
+    matrix = cosine_similarity(embedding.values).matrix
+    assert matrix is not None
+    cosine, hundredths = (
+        interpretability_scores(x, scores="soft_mis", stimulus_similarity=scale * matrix, **FEW) for scale in (1, 100)
+    )
+    assert cosine.attrs["alpha"] == pytest.approx(100 * hundredths.attrs["alpha"])
+    np.testing.assert_allclose(cosine["soft_mis"], hundredths["soft_mis"])
+    assert 0.6 < cosine["soft_mis"].mean() < 0.95
 
 
 def test_signed_profiles_have_no_contrast_no_information_and_no_direction():

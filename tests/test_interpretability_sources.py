@@ -99,6 +99,14 @@ def test_a_code_that_judges_itself_is_warned_of_under_any_name(make):
         interpretability_scores(x, stimulus_similarity=make(x), **SMALL)
 
 
+def test_some_of_the_profiles_among_other_features_are_found_and_counted():
+    rng = np.random.default_rng(0)
+    x = stimuli_population(rng.exponential(size=(100, 6)))
+    features = np.column_stack([rng.standard_normal((100, 5)), -3 * x.values[:, 4] + 1, x.values[:, 2]])
+    with pytest.warns(EvidenceWarning, match="holds 2 of the 6 profiles it is to judge, first 2: a profile counts"):
+        interpretability_scores(x, stimulus_similarity=stimuli_population(features), scores="monosemanticity", **SMALL)
+
+
 def test_a_likeness_from_elsewhere_is_not_warned_of():
     rng = np.random.default_rng(0)
     x = stimuli_population(rng.exponential(size=(100, 6)))

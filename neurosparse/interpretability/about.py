@@ -91,8 +91,9 @@ ABOUT: dict[str, dict[str, Any]] = {
         "long_name": "information per spike about the covariate (Skaggs)",
         "direction": _HIGHER,
         "units": "bit",
-        "blind_to": "what else makes a profile rarely active: a rectified rotation of overlapping fields has more bits "
-        "than two fields mixed; noise adds to it: read it beside its null; undefined for signed profiles",
+        "blind_to": "all but the sparseness of the map: where fields are broad (48 degrees of a circle), a rectified "
+        "rotation, silent on half of it, has more bits than two of them mixed; noise adds to it: read it beside its "
+        "null; undefined for signed profiles",
         "needs": "covariate",
     },
     "stability": {

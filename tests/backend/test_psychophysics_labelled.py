@@ -174,6 +174,20 @@ def test_information_is_the_bits_of_a_cell_that_fires_in_one_place():
     assert np.isnan(information_per_spike(np.zeros((4, 1)), np.ones(4))).all()
 
 
+def test_information_is_the_sparseness_of_a_map_so_that_broad_fields_mixed_have_no_more_than_a_half_silent_rotation():
+    turn = 2 * np.pi * np.arange(360) / 360
+    rng = np.random.default_rng(0)
+    bits = []
+    for kappa in (8, 25):
+        fields = np.exp(kappa * (np.cos(turn[:, None] - rng.uniform(0, 2 * np.pi, 600)) - 1))
+        mixed, rotated = fields[:, ::2] + fields[:, 1::2], np.maximum(fields @ rng.standard_normal((600, 300)), 0)
+        bits.append([information_per_spike(maps, np.ones(360)).mean() for maps in (fields, mixed, rotated)])
+    entropy = np.array([stats.vonmises(kappa).entropy() for kappa in (8, 25)])
+    np.testing.assert_allclose([row[0] for row in bits], np.log2(2 * np.pi) - entropy / np.log(2), atol=1e-6)
+    assert bits[0][2] > bits[0][1]  # fields of 48 degrees
+    assert bits[1][2] < bits[1][1] - 0.3  # of 27 degrees
+
+
 def test_poisson_noise_raises_information_as_the_formula_says():
     rng = np.random.default_rng(0)
     codes = np.arange(2000) % 20

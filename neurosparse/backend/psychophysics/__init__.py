@@ -6,24 +6,26 @@ is a stimulus, or a bin of time. Imports numpy, scipy, numba and ``errors``; any
 
 from neurosparse.backend.psychophysics.ablation import decoding_losses, reconstruction_losses
 from neurosparse.backend.psychophysics.answering import Answers, Block, Task, answer
-from neurosparse.backend.psychophysics.concepts import (
-    Split,
+from neurosparse.backend.psychophysics.directions import DIRECTIONS, as_sparse, mixtures, rotated
+from neurosparse.backend.psychophysics.disentanglement import (
     binned,
     dci,
     entropies,
-    explicitness,
-    importances,
     info_mec,
     mutual_information,
     mutual_information_gap,
-    ranked_features,
-    sparse_probe,
 )
-from neurosparse.backend.psychophysics.directions import DIRECTIONS, as_sparse, mixtures, rotated
 from neurosparse.backend.psychophysics.gabor import gabor_energy
 from neurosparse.backend.psychophysics.index import AlikeAtTheTop, IndexTwo
 from neurosparse.backend.psychophysics.intrusion import Intrusion
 from neurosparse.backend.psychophysics.monosemanticity import monosemanticity, monosemanticity_draws, unit_range
+from neurosparse.backend.psychophysics.probes import (
+    Split,
+    explicitness,
+    importances,
+    ranked_features,
+    sparse_probe,
+)
 from neurosparse.backend.psychophysics.products import left_product
 from neurosparse.backend.psychophysics.repeats import repeat_reliability
 from neurosparse.backend.psychophysics.selectivity import Selectivity, class_auc, class_statistics

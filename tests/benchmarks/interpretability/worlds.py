@@ -22,7 +22,6 @@ BY_STIMULI = (
     "monosemanticity",
     "intrusion",
     "index_v1",
-    "index_v2",
     "dprime",
     "class_contrast",
     "auc",
@@ -31,14 +30,14 @@ SPARSENESS = ("lifetime_sparseness", "hoyer_sparseness", "kurtosis", "population
 BY_PLACE = ("information", "direction_length", "stability")
 BY_CONCEPT = (
     "probe",
-    "informativeness",
     "overall_disentanglement",
     "completeness",
     "mutual_information_gap",
     "info_modularity",
     "info_compactness",
-    "explicitness",
 )
+# A linear map of all features reads a concept as well after any rotation of them.
+BY_ALL_FEATURES = ("informativeness", "explicitness")
 ANGLES = (0, 15, 30, 45)
 KINDS = ("truth", "mixed 15", "mixed 30", "mixed 45", "rotated", "shuffled")
 # Profiles of a world without meaning: independent of each other, judged by one similarity.
@@ -61,6 +60,20 @@ def changed(z: Floats, rng: np.random.Generator) -> dict[str, Floats]:
     mixed = {f"mixed {degrees}": mixtures(scaled, pairs, degrees) for degrees in ANGLES[1:]}
     rotated = np.maximum(scaled @ random_rotation(z.shape[1], random_state=int(rng.integers(2**31))), 0)
     return {"truth": scaled, **mixed, "rotated": rotated, "shuffled": scaled[rng.permutation(len(z))]}
+
+
+def turned(z: Floats, rng: np.random.Generator) -> dict[str, Floats]:
+    """The latents, rotations of pairs and of all of them, which keep what the code as a whole holds, and shuffled."""
+    pairs = rng.permutation(z.shape[1]).reshape(-1, 2)
+    scaled = z / np.sqrt((z**2).mean(axis=0))
+    kinds = {"truth": scaled}
+    for degrees in ANGLES[1:]:
+        angle = np.deg2rad(degrees)
+        first, second = scaled[:, pairs[:, 0]], scaled[:, pairs[:, 1]]
+        both = np.cos(angle) * first + np.sin(angle) * second, np.cos(angle) * second - np.sin(angle) * first
+        kinds[f"mixed {degrees}"] = np.concatenate(both, axis=1)
+    kinds["rotated"] = scaled @ random_rotation(z.shape[1], random_state=int(rng.integers(2**31)))
+    return kinds | {"shuffled": scaled[rng.permutation(len(z))]}
 
 
 def population_of(values: Floats, sample: str = "stimulus") -> Any:
@@ -88,11 +101,31 @@ def stimulus_world(seed: int) -> list[tuple[str, str, float]]:
     return found
 
 
-def place_world(seed: int) -> list[tuple[str, str, float]]:
-    """Scores by a covariate: 24 cells of one field each on a circle, Poisson counts of their mixtures."""
+def large_world(seed: int) -> list[tuple[str, str, float]]:
+    """The index v2 shows 200 stimuli at each end: 12,000 stimuli, so that they are a ninth of a latent's 1,800.
+
+    Of 1,500 they would be nearly all of a latent's 225, down to its weakest, and the strongest half of a mixture's.
+    """
+    rng = np.random.default_rng(seed)
+    z = sparse_latents(12_000, 20, 3, rng)
+    embedding = population_of(z + 0.7 * rng.standard_normal(z.shape))
+    found = []
+    for kind, values in changed(z, rng).items():
+        given = {"scores": "index_v2", "stimulus_similarity": embedding, "random_state": seed}
+        scored = interpretability_scores(population_of(values), **given, **ONCE)
+        found.append(("index_v2", kind, float(scored["index_v2"].mean())))
+    return found
+
+
+def place_world(seed: int, kappa: float = 25.0) -> list[tuple[str, str, float]]:
+    """Scores by a covariate: 24 cells of one field each on a circle, Poisson counts of their mixtures.
+
+    A field is 27 degrees wide at half its height. With fields of 48 degrees (`kappa` 8) two of them have no more bits
+    than a rectified rotation, which is silent on half of the circle.
+    """
     rng = np.random.default_rng(seed)
     angle = rng.uniform(0, 2 * np.pi, 3000)
-    fields = np.exp(8 * (np.cos(angle[:, None] - rng.uniform(0, 2 * np.pi, 24)) - 1))
+    fields = np.exp(kappa * (np.cos(angle[:, None] - rng.uniform(0, 2 * np.pi, 24)) - 1))
     found = []
     for kind, rates in changed(fields, rng).items():
         scored = interpretability_scores(
@@ -108,19 +141,24 @@ def place_world(seed: int) -> list[tuple[str, str, float]]:
 
 
 def concept_world(seed: int) -> list[tuple[str, str, float]]:
-    """Scores by known concepts: 4 independent latents, 300 stimuli, the concepts are the latents."""
+    """Scores by known concepts: 8 independent latents, 300 stimuli, the concepts are the latents.
+
+    Squared weights of a random rotation of N have a participation of 3 / (N + 2): of 4 latents it would mix no more
+    than an even pair does.
+    """
     rng = np.random.default_rng(seed)
-    z = (rng.exponential(1, (300, 4)) + 0.2) * (rng.random((300, 4)) < 0.3)
-    concepts = {f"{k}": z[:, k] > 0 if k % 2 else z[:, k] for k in range(4)}
+    z = (rng.exponential(1, (300, 8)) + 0.2) * (rng.random((300, 8)) < 0.3)
+    concepts = {f"{k}": z[:, k] > 0 if k % 2 else z[:, k] for k in range(8)}
     found = []
-    for kind, values in changed(z, rng).items():
+    for kind, values in turned(z, rng).items():
         scored = concept_scores(population_of(values), concepts, n_features=(1,), n_permutations=1, random_state=seed)
-        found += [(name, kind, float(scored[name].mean())) for name in BY_CONCEPT]
+        found += [(name, kind, float(scored[name].mean())) for name in (*BY_CONCEPT, *BY_ALL_FEATURES)]
     return found
 
 
 WORLDS: dict[str, Callable[[int], list[tuple[str, str, float]]]] = {
     "stimuli": stimulus_world,
+    "large": large_world,
     "place": place_world,
     "concepts": concept_world,
 }
