@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,9 @@ import numpy as np
 import xarray as xr
 
 from neurosparse import population
-from neurosparse.recordings.intervals import Windows, trial_coords
+from neurosparse.recordings.intervals import Request, Windows, trial_coords
 from neurosparse.recordings.load_report import LoadReport
+from neurosparse.recordings.tables import Table
 
 
 @dataclass(frozen=True)
@@ -33,23 +34,47 @@ class Measure:
     units: str
 
 
+@dataclass(frozen=True)
+class Load:
+    """One load, as every loader is told of it.
+
+    Attributes
+    ----------
+    request : Request
+        What is asked for.
+    find : callable
+        Gives the interval table of a name.
+    origin : Origin
+    report : LoadReport
+        Gets what was found, chosen, assumed and dropped.
+    """
+
+    request: Request
+    find: Callable[[str], Table]
+    origin: Origin
+    report: LoadReport
+
+    def windows(self) -> Windows | None:
+        """The windows asked for; None where nothing is aligned to."""
+        return None if self.request.align is None else self.request.windows(self.find, self.report)
+
+
 def assemble(
+    load: Load,
     values: np.ndarray,
-    *,
     unit_coords: Mapping[str, np.ndarray],
-    origin: Origin,
     measure: Measure,
-    report: LoadReport,
+    *,
     windows: Windows | None = None,
-    stimulus: Any = None,
     time: np.ndarray | None = None,
     bin_width: float | None = None,
 ) -> xr.DataArray:
     """Label `values`; which of `windows` and `time` are given says which dims they have."""
+    origin, report = load.origin, load.report
     dims = (*(("trial",) if windows is not None else ()), *(("time",) if time is not None else ()), "unit")
     coords = {name: ("unit", entries) for name, entries in unit_coords.items()}
     if windows is not None:
-        trials = trial_coords(windows.table, windows.rows, stimulus, unit_coords, report)
+        trials = trial_coords(windows.table, windows.rows, load.request.stimulus, unit_coords, report)
         coords |= {name: ("trial", entries) for name, entries in trials.items()}
     x = population.from_arrays(
         values,

@@ -6,20 +6,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from neurosparse.errors import FileError, InputError
-from neurosparse.recordings.assembly import Measure, Origin, assemble
+from neurosparse.recordings.assembly import Load, Measure, assemble
 from neurosparse.recordings.intervals import REDUCTIONS, Request, Windows
 from neurosparse.recordings.load_report import LoadReport
-from neurosparse.recordings.presets import as_query
+from neurosparse.recordings.presets import chosen_rows
 from neurosparse.recordings.tables import Column, Table, plain
 from neurosparse.recordings.trains import choose_units
-from neurosparse.recordings.units import match_ids
 
 KINDS = ("BinnedAlignedSpikes", "BinnedSpikes")
 # What the releases of the extension call each fact; milliseconds.
@@ -97,15 +96,7 @@ def read_binned(path: str, name: str, stated: Callable[[str], Any], region: Colu
 
 
 def load_binned(
-    binned: Binned,
-    request: Request,
-    *,
-    bin_width: float | None,
-    quantity: str,
-    fixed: Mapping[str, Any],
-    find_intervals: Callable[[str], Table],
-    origin: Origin,
-    report: LoadReport,
+    binned: Binned, load: Load, *, bin_width: float | None, quantity: str, fixed: Mapping[str, Any]
 ) -> xr.DataArray:
     """What `Recording.spikes` gives of counts: (trial, time, unit) around events, (trial, unit) of them reduced, or
     (time, unit) over the session.
@@ -113,17 +104,14 @@ def load_binned(
     Parameters
     ----------
     binned : Binned
-    request : Request
-        `reduce`, `units` and `stimulus`; the events of the counts are the trials, their conditions the stimuli.
+    load : Load
+        Of its request `reduce`, `units` and `stimulus`; the events of the counts are the trials, their conditions the
+        stimuli.
     bin_width : float or None
         Seconds; no other than the file's.
     quantity : {"count", "rate"}
     fixed : mapping of name to value
         Further arguments of `Recording.spikes`, which must be None.
-    find_intervals : callable
-        Not used.
-    origin : Origin
-    report : LoadReport
 
     Raises
     ------
@@ -132,13 +120,11 @@ def load_binned(
     FileError
         If shapes do not fit, or no width of bins is stated.
     """
+    request, report = load.request, load.report
     _check_file(binned)
     _check_asked(binned, request, bin_width, quantity, fixed)
     coords = _unit_coords(binned, report)
-    query = as_query(request.units, coords, binned.path, report)
-    rows = match_ids(coords, query, binned.path)
-    if query is not None:
-        report.choose(units=query if isinstance(query, str) else list(query), n_units=[len(rows), len(coords["unit"])])
+    rows = chosen_rows(coords, request.units, binned.path, report)
     report.choose(bin_width=binned.width, reduce=request.reduce, counted_by="the file")
     values = _small(np.moveaxis(np.asarray(binned.data[:])[rows], 0, -1))  # (trial, time, unit) or (time, unit)
     values, measure = _measured(values, binned.width, quantity, request.reduce)
@@ -148,17 +134,12 @@ def load_binned(
         table = _table_of_events(binned)
         begins = table.columns["timestamp"].values() + binned.start
         windows = Windows(table, np.arange(table.n_rows), begins, begins + n_bins * binned.width, binned.start)
-    return assemble(
-        values,
-        unit_coords={name: entries[rows] for name, entries in coords.items()},
-        origin=origin,
-        measure=measure,
-        report=report,
-        windows=windows,
-        stimulus=request.stimulus or ("condition" if windows and "condition" in windows.table.columns else None),
-        time=time if request.reduce is None else None,
-        bin_width=binned.width if request.reduce in (None, "mean") else None,
-    )
+        if request.stimulus is None and "condition" in table.columns:
+            load = replace(load, request=replace(request, stimulus="condition"))
+    chosen = {name: entries[rows] for name, entries in coords.items()}
+    width = binned.width if request.reduce in (None, "mean") else None
+    shown = time if request.reduce is None else None
+    return assemble(load, values, chosen, measure, windows=windows, time=shown, bin_width=width)
 
 
 def _check_file(binned: Binned) -> None:

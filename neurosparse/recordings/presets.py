@@ -6,11 +6,14 @@ bounds, so a preset is never applied unless it is asked for, and the query that 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
+
+import numpy as np
 
 from neurosparse.errors import MissingError
 from neurosparse.recordings.load_report import LoadReport, some
+from neurosparse.recordings.units import match_ids
 
 # Conditions that must all hold, each in several wordings: the first whose column is there is taken. `isi_violation` and
 # `contamination` are left out, since files mean a ratio, a share or a percentage by them.
@@ -25,6 +28,27 @@ PRESETS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("isi_violations <= 0.5", "isi_violations_ratio <= 0.5"),
     ),
 }
+
+
+def chosen_rows(coords: Mapping[str, np.ndarray], units: Any, path: str, report: LoadReport) -> np.ndarray:
+    """Rows of the units that a query, a preset or a list of ids asks for; all where `units` is None.
+
+    Parameters
+    ----------
+    coords : mapping of name to array (unit,)
+        Of all units, `unit` and `unit_id` among them.
+    units : str, sequence of ids or None
+        As in `Recording.spikes`.
+    path : str
+        The table's or series', for messages.
+    report : LoadReport
+        Gets the choice, and how many units it leaves.
+    """
+    query = as_query(units, coords, path, report)
+    rows = match_ids(coords, query, path)
+    if query is not None:
+        report.choose(units=query if isinstance(query, str) else list(query), n_units=[len(rows), len(coords["unit"])])
+    return rows
 
 
 def as_query(units: Any, columns: Collection[str], path: str, report: LoadReport) -> Any:

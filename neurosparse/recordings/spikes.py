@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from neurosparse.errors import InputError
-from neurosparse.recordings.assembly import Measure, Origin, assemble
+from neurosparse.recordings.assembly import Load, Measure, assemble
 from neurosparse.recordings.binning import Bins, Span, hidden_bins, report_hidden
 from neurosparse.recordings.counting import Clock, count_windows, fits_rate
 from neurosparse.recordings.intervals import Request, Windows
@@ -30,14 +30,11 @@ LARGEST = 2**32
 
 def load_spikes(
     table: Table,
-    request: Request,
+    load: Load,
     *,
     bin_width: float | None,
     sampling_rate: float | None,
-    find_intervals: Callable[[str], Table],
     extents: Sequence[tuple[float, float]],
-    origin: Origin,
-    report: LoadReport,
     quantity: str = "count",
     kernel: Any = None,
     min_rate: float = 0.0,
@@ -48,25 +45,21 @@ def load_spikes(
     Parameters
     ----------
     table : Table
-    request : Request
+    load : Load
     bin_width, sampling_rate : float or None
         Seconds; samples a second.
-    find_intervals : callable
-        Gives the interval table of a name.
     extents : sequence of (float, float)
         Extents of the other parts of the file, in seconds, that bound the session.
-    origin : Origin
-    report : LoadReport
-        Gets what was chosen, assumed and dropped.
     quantity, kernel, min_rate, chunks
         As in `Recording.spikes`.
     """
+    request, report = load.request, load.report
     _check_options(request, bin_width, quantity, kernel, chunks)
     rows, coords = choose_units(table, request.units, report)
     trains = read_trains(table, rows, coords["unit"], report)
     clock = spike_clock(trains, sampling_rate, report)
     report.choose(bin_width=bin_width, reduce=request.reduce)
-    windows = None if request.align is None else request.windows(find_intervals, report)
+    windows = load.windows()
     asked = request.window if windows is None else None
     span = None if asked and not (min_rate or kernel) else session_span(trains, extents, report)
     if min_rate:
@@ -83,17 +76,8 @@ def load_spikes(
         if quantity == "rate" or kernel is not None:
             bins, measure = _as_rate(bins, kernel, span, report), _MEASURES["rate"]
         values = bin_values(bins, windows is None, chunks, report)
-    return assemble(
-        values,
-        unit_coords=coords,
-        origin=origin,
-        measure=measure,
-        report=report,
-        windows=windows,
-        stimulus=request.stimulus,
-        time=time,
-        bin_width=None if request.reduce in ("sum", "rate") else bin_width,
-    )
+    width = None if request.reduce in ("sum", "rate") else bin_width
+    return assemble(load, values, coords, measure, windows=windows, time=time, bin_width=width)
 
 
 _COUNT = Measure("spikes", "spike count", "1")

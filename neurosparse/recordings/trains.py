@@ -18,9 +18,9 @@ import numpy as np
 from neurosparse.errors import FileError, InputError, MissingError
 from neurosparse.recordings.counting import flaws
 from neurosparse.recordings.load_report import LoadReport, some
-from neurosparse.recordings.presets import as_query
+from neurosparse.recordings.presets import chosen_rows
 from neurosparse.recordings.tables import Column, Table, name_coords
-from neurosparse.recordings.units import AREA_COLUMNS, match_ids, unit_areas, unit_labels
+from neurosparse.recordings.units import AREA_COLUMNS, unit_areas, unit_labels
 
 # An extent this far from the spikes, in seconds, is a wrong time stamp and no part of the session.
 MONTH = 30 * 86400.0
@@ -78,10 +78,7 @@ def choose_units(table: Table, units: str | Sequence[Any] | None, report: LoadRe
     report.choose(units_table=table.path, area_source=source or "not stated")
     coords = {"unit": unit_labels(table.ids, table.path, report), "unit_id": table.ids, "area": areas}
     coords |= name_coords(columns, table.name, report)
-    units = as_query(units, coords, table.path, report)
-    rows = match_ids(coords, units, table.path)
-    if units is not None:
-        report.choose(units=units if isinstance(units, str) else list(units), n_units=[len(rows), table.n_rows])
+    rows = chosen_rows(coords, units, table.path, report)
     return rows, {name: values[rows] for name, values in coords.items()}
 
 

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pynwb
 import pytest
-from nwb_parts import replace, series, trials, units
+from nwb_parts import replace, rois, series, trials, units
 
 from neurosparse import open_nwb, population
 from neurosparse.errors import DataWarning, InputError, MissingError
@@ -187,6 +187,15 @@ def test_row_10_the_bounds_of_allensdk(write_nwb, ratio):
     assert chosen["n_units"] == [1, 5]
 
 
+def test_row_10_good_rois_too(write_nwb):
+    path = write_nwb(rois(np.zeros((4, 3)), 3, columns={"quality": ["good", "noise", "good"]}))
+    with open_nwb(path) as recording:
+        x = recording.calcium(units="good")
+    assert x["quality"].values.tolist() == ["good", "good"]
+    chosen = population.provenance(x)["chosen"]
+    assert (chosen["units_preset"], chosen["units"], chosen["n_units"]) == ("good", "quality == 'good'", [2, 3])
+
+
 def test_row_10_a_preset_without_its_columns_says_which_there_are(write_nwb):
     path = write_nwb(units([[0.1]], amplitude_cutoff=[0.0], presence_ratio=[1.0], isi_violation=[0.0]), trials([0.0]))
     with pytest.raises(
@@ -280,5 +289,8 @@ def test_row_14_threshold_crossings_are_told_apart_and_counted_when_asked_for(wr
         ):
             recording.spikes(**COUNTS)
         x = recording.spikes(**COUNTS, table="multi")
+        q = recording.quality(table="multi", align="trials")
     np.testing.assert_array_equal(x, [[2], [1]])
+    assert (q["n_spikes"].values.tolist(), q["unit"].values.tolist()) == ([3], ["multi"])
+    assert q.attrs["source"] == "session.nwb:acquisition/multi"
     assert (x["unit"].values.tolist(), x["area"].values.tolist()) == (["multi"], ["V4"])

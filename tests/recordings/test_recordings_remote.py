@@ -125,6 +125,7 @@ def test_row_35_a_url_gives_what_the_file_gives_and_fetches_little(served, fetch
         x = recording.spikes(align="trials", reduce="sum")
         fetched = sum(served.sent)
         np.testing.assert_array_equal(recording.series("big")[-3:], BIG[-3:])
+        assert recording.quality().attrs["source"] == "session.nwb:units", "a URL has no name of its own"
     np.testing.assert_array_equal(x, local)
     np.testing.assert_array_equal(x, [[2, 0], [1, 1]])
     assert fetched < len(served.data) / 2, "spikes alone do not need the series"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from neurosparse.recordings import quality
+from neurosparse.recordings.assembly import Load
 from neurosparse.recordings.contents import Contents, Part
 from neurosparse.recordings.intervals import Request
 from neurosparse.recordings.load_report import LoadReport
@@ -35,33 +37,36 @@ def unit_facts(
 def responses(
     held: Contents,
     part: Part,
-    where: Mapping[str, Any],
-    *,
-    align: Any,
-    window: tuple[float, float] | None,
+    asked: Callable[[Request], Load],
+    request: Request,
     baseline: tuple[float, float] | None,
-    stimulus: Any,
-    units: Any,
 ) -> tuple[xr.DataArray | None, xr.DataArray | None]:
     """(trial, unit) responses and baselines, None where there is nothing of trials; a load of its own says warnings.
 
-    `where` are `find_intervals` and `origin` of the loaders; the others are as in `Recording.quality`.
+    Parameters
+    ----------
+    held : Contents
+    part : Part
+    asked : callable
+        Gives the load of a request.
+    request : Request
+        `align`, `window`, `units` and `stimulus` of `Recording.quality`.
+    baseline : (float, float) or None
+        As in `Recording.quality`.
     """
-    spiking = part.group not in SERIES
+    spiking, align, window = part.group not in SERIES, request.align, request.window
     if not spiking and window is None:
         rows = held.sampled_rows(part, align if isinstance(align, str) else None)
         if rows is not None:
-            request = Request(align, None, None, units, stimulus)
-            return load_trials(part.series, request, table=rows, report=LoadReport(), **where), None
+            return load_trials(part.series, asked(request), table=rows), None
         if align is None:
             return None, None
 
     def load(span: tuple[float, float] | None, reduce: str) -> xr.DataArray:
-        request = Request(align, span, reduce, units, stimulus).checked()
+        one = asked(replace(request, window=span, reduce=reduce).checked())
         if not spiking:
-            return load_series(part.series, request, report=LoadReport(), **where)
-        options: dict[str, Any] = {"bin_width": None, "sampling_rate": None, "extents": held.extents()}
-        return load_spikes(part.table, request, report=LoadReport(), **where, **options)
+            return load_series(part.series, one)
+        return load_spikes(part.table, one, bin_width=None, sampling_rate=None, extents=held.extents())
 
     if window is None:
         return load(None, "sum" if spiking else "mean"), None

@@ -14,7 +14,7 @@ import xarray as xr
 
 from neurosparse.errors import DependencyError, FileError
 from neurosparse.recordings import describing, opening
-from neurosparse.recordings.assembly import Origin
+from neurosparse.recordings.assembly import Load, Origin
 from neurosparse.recordings.contents import Contents, Part
 from neurosparse.recordings.intervals import Request
 from neurosparse.recordings.load_report import LoadReport
@@ -96,21 +96,15 @@ class OpenFile:
     def _interval_table(self, name: str) -> Table:
         return self._contents().rows(name)
 
-    def _where(self, part: Part) -> dict[str, Any]:
-        """What every loader is told of the file: how interval tables are found, and where the values come from."""
-        return {"find_intervals": self._interval_table, "origin": self._origin(part.path)}
+    def _asked(self, part: Part, request: Request, report: LoadReport) -> Load:
+        return Load(request, self._interval_table, self._origin(part.path), report)
 
     def _load(
-        self,
-        load: Callable[..., xr.DataArray],
-        part: Part,
-        stored: Any,
-        request: Request,
-        **options: Any,
+        self, loader: Callable[..., xr.DataArray], part: Part, stored: Any, request: Request, **options: Any
     ) -> xr.DataArray:
-        """What `load` makes of a part as it is stored; its report is told."""
+        """What `loader` makes of a part as it is stored; its report is told."""
         report = LoadReport(found=self._held.counts(), warned=list(part.notes))
         with opening.reading(self._source):
-            x = load(stored, request, report=report, **self._where(part), **options)
+            x = loader(stored, self._asked(part, request, report), **options)
         report.emit()
         return x

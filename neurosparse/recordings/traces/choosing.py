@@ -12,8 +12,8 @@ from neurosparse.recordings import calcium
 from neurosparse.recordings.frames import Frames
 from neurosparse.recordings.lazy import Stored
 from neurosparse.recordings.load_report import LoadReport
+from neurosparse.recordings.presets import chosen_rows
 from neurosparse.recordings.series import Series, orient, series_units
-from neurosparse.recordings.units import match_ids
 
 
 def chosen_frames(
@@ -35,15 +35,13 @@ def chosen_frames(
             "many."
         )
     coords = series_units(series, n_units, report)
-    rows = match_ids(coords, units, series.path)
+    rows = chosen_rows(coords, units, series.path, report)
     if cells_only:
         is_cell = calcium.cells(series.region.target if series.region else None, coords, series.path)
         report.choose(cells_only=[int(is_cell[rows].sum()), len(rows)])
         rows = rows[is_cell[rows]]
         if not len(rows):
             raise InputError(f"no ROI of {series.path!r} is marked as a cell. Leave cells_only out.")
-    if units is not None:
-        report.choose(units=units if isinstance(units, str) else list(units), n_units=[len(rows), n_units])
     report.choose(conversion=series.conversion, offset=series.offset, transposed=turned)
     columns = None if np.array_equal(rows, np.arange(n_units)) else rows
     if chunks is not None:  # blocks are read after the recording is closed, and by other processes

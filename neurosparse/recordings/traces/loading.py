@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,9 +10,9 @@ import numpy as np
 import xarray as xr
 
 from neurosparse.recordings import calcium, steps
-from neurosparse.recordings.assembly import Measure, Origin, assemble
+from neurosparse.recordings.assembly import Load, Measure, assemble
 from neurosparse.recordings.frames import Source
-from neurosparse.recordings.intervals import Request, Windows, time_column
+from neurosparse.recordings.intervals import Windows, time_column
 from neurosparse.recordings.load_report import LoadReport
 from neurosparse.recordings.series import Series
 from neurosparse.recordings.tables import Table
@@ -23,9 +23,8 @@ from neurosparse.recordings.traces.planes import on_one_clock
 
 def load_series(
     series: Series,
-    request: Request,
+    load: Load,
     *,
-    report: LoadReport,
     transposed: bool | None = None,
     repair: bool = False,
     **placing: Any,
@@ -35,26 +34,23 @@ def load_series(
     Parameters
     ----------
     series : Series
-    request : Request
-    report : LoadReport
-        Gets what was chosen, assumed and dropped.
+    load : Load
     transposed : bool or None
         Whether values are stored (unit, time); None to find out.
     repair : bool
         Whether a clock that does not rise is put in order.
     **placing
-        `find_intervals`, `origin`, `bin_width` and `chunks` of `placing.place`.
+        `bin_width` and `chunks` of `placing.place`.
     """
     options: dict[str, Any] = {"transposed": transposed, "repair": repair, "chunks": placing.get("chunks")}
-    frames, coords = chosen_frames(series, report, units=request.units, **options)
-    return place(frames, coords, measure_of(series), request, report=report, **placing)
+    frames, coords = chosen_frames(series, load.report, units=load.request.units, **options)
+    return place(frames, coords, measure_of(series), load, **placing)
 
 
 def load_rois(
     planes: Sequence[Series],
-    request: Request,
+    load: Load,
     *,
-    report: LoadReport,
     transposed: bool | None = None,
     cells_only: bool = False,
     repair: bool = False,
@@ -69,10 +65,10 @@ def load_rois(
     `neuropil` holds a series for each plane, and the factor for all.
     """
     options: dict[str, Any] = {"transposed": transposed, "repair": repair, "chunks": placing.get("chunks")}
-    made = []
+    made, report = [], load.report
     for i, series in enumerate(planes):
         calcium.check_rate(series, report)
-        frames, coords = chosen_frames(series, report, units=request.units, cells_only=cells_only, **options)
+        frames, coords = chosen_frames(series, report, units=load.request.units, cells_only=cells_only, **options)
         source: Source = frames
         if neuropil is not None:
             around, _ = chosen_frames(neuropil[0][i], LoadReport(), **options)
@@ -84,32 +80,16 @@ def load_rois(
     report.choose(kind=kinds[0] if len(set(kinds)) == 1 else kinds)
     measure = _measure_after(measure_of(planes[0]), neuropil, baseline, deconvolve)
     source, coords = made[0] if len(made) == 1 else on_one_clock(made, planes, clock, report)
-    return place(source, coords, measure, request, report=report, **placing)
+    return place(source, coords, measure, load, **placing)
 
 
-def load_trials(
-    series: Series,
-    request: Request,
-    *,
-    table: Table,
-    find_intervals: Callable[[str], Table],
-    origin: Origin,
-    report: LoadReport,
-    transposed: bool | None = None,
-) -> xr.DataArray:
+def load_trials(series: Series, load: Load, *, table: Table, transposed: bool | None = None) -> xr.DataArray:
     """A series with one sample a row of `table` as one vector a trial, (trial, unit); finds no other table."""
-    frames, coords = chosen_frames(series, report, units=request.units, transposed=transposed)
-    report.choose(align=table.path, one_sample_a_row=True)
+    frames, coords = chosen_frames(series, load.report, units=load.request.units, transposed=transposed)
+    load.report.choose(align=table.path, one_sample_a_row=True)
     start, stop = time_column(table, "start_time"), time_column(table, "stop_time")
-    return assemble(
-        frames.read(0, len(frames.times)),
-        unit_coords=coords,
-        origin=origin,
-        measure=measure_of(series),
-        report=report,
-        windows=Windows(table, np.arange(table.n_rows), start, stop, np.nan),
-        stimulus=request.stimulus,
-    )
+    windows = Windows(table, np.arange(table.n_rows), start, stop, np.nan)
+    return assemble(load, frames.read(0, len(frames.times)), coords, measure_of(series), windows=windows)
 
 
 def _measure_after(measure: Measure, neuropil: Any, baseline: Any, deconvolve: Any) -> Measure:

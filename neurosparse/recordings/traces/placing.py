@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -10,24 +9,19 @@ import numpy as np
 import xarray as xr
 
 from neurosparse.errors import FileError, InputError
-from neurosparse.recordings.assembly import Measure, Origin, assemble
+from neurosparse.recordings.assembly import Load, Measure, assemble
 from neurosparse.recordings.frames import Source, aligned_frames, binned_frames, frame_width, reduced_frames
-from neurosparse.recordings.intervals import Request
 from neurosparse.recordings.lazy import Blocks, as_dask
 from neurosparse.recordings.load_report import LoadReport
 from neurosparse.recordings.spikes import n_whole_bins
-from neurosparse.recordings.tables import Table
 
 
 def place(
     frames: Source,
     coords: dict[str, np.ndarray],
     measure: Measure,
-    request: Request,
+    load: Load,
     *,
-    find_intervals: Callable[[str], Table],
-    origin: Origin,
-    report: LoadReport,
     bin_width: float | None = None,
     chunks: int | str | None = None,
 ) -> xr.DataArray:
@@ -39,47 +33,33 @@ def place(
     coords : dict
         Of the dim `unit`.
     measure : Measure
-    request : Request
-    find_intervals : callable
-        Gives the interval table of a name.
-    origin : Origin
-    report : LoadReport
+    load : Load
     bin_width : float or None
         Seconds over which frames are averaged; None for the frames as they are.
     chunks : int, "auto" or None
         Entries of the first dim a block of a dask array.
     """
+    request, report = load.request, load.report
     report.choose(reduce=request.reduce, bin_width=bin_width)
     if bin_width is not None and request.reduce is not None:
         raise InputError(f"bin_width is of bins; with reduce={request.reduce!r} there are none. Leave one of them out.")
     _check_clock(frames)
-    windows, time = None, None
-    if request.align is None:
+    windows, time = load.windows(), None
+    if windows is None:
         values, time = _running(frames, request.window, bin_width, report, chunks)
+    elif request.reduce is not None:
+        values = reduced_frames(frames, windows, request.reduce, report, chunks)
+    elif bin_width is None:
+        values, time = aligned_frames(frames, windows, report, chunks)
     else:
-        windows = request.windows(find_intervals, report)
-        if request.reduce is not None:
-            values = reduced_frames(frames, windows, request.reduce, report, chunks)
-        elif bin_width is None:
-            values, time = aligned_frames(frames, windows, report, chunks)
-        else:
-            n_bins = n_whole_bins(windows.length, bin_width)
-            values = binned_frames(frames, windows.starts, n_bins, bin_width, report, chunks)
-            time = windows.offset + (np.arange(n_bins) + 0.5) * bin_width
-            values = values.reshape(len(windows.starts), n_bins, -1)  # of one trial too
+        n_bins = n_whole_bins(windows.length, bin_width)
+        values = binned_frames(frames, windows.starts, n_bins, bin_width, report, chunks)
+        time = windows.offset + (np.arange(n_bins) + 0.5) * bin_width
+        values = values.reshape(len(windows.starts), n_bins, -1)  # of one trial too
     if request.reduce == "rate":
         measure = Measure(measure.kind, f"{measure.quantity} a second", f"{measure.units} s-1")
-    return assemble(
-        values,
-        unit_coords=coords,
-        origin=origin,
-        measure=measure,
-        report=report,
-        windows=windows,
-        stimulus=request.stimulus,
-        time=time,
-        bin_width=None if time is None else bin_width or frame_width(frames.times) or None,
-    )
+    width = None if time is None else bin_width or frame_width(frames.times) or None
+    return assemble(load, values, coords, measure, windows=windows, time=time, bin_width=width)
 
 
 def _check_clock(frames: Source) -> None:
