@@ -18,7 +18,7 @@ from neurosparse.recordings.calcium import doubtful_rate, kind_of
 from neurosparse.recordings.contents import WAYS, Contents, Part, interval_extent
 from neurosparse.recordings.load_report import some
 from neurosparse.recordings.series import Series
-from neurosparse.recordings.trains import MONTH
+from neurosparse.recordings.spans import MONTH
 from neurosparse.recordings.units import count_areas
 
 COLUMNS = ("path", "kind", "shape", "rate", "count", "start", "stop", "units", "notes")

@@ -21,8 +21,9 @@ from neurosparse.recordings.intervals import Request, Windows
 from neurosparse.recordings.kernels import make_kernel
 from neurosparse.recordings.lazy import Blocks, as_dask
 from neurosparse.recordings.load_report import LoadReport
+from neurosparse.recordings.spans import drop_quiet, session_span
 from neurosparse.recordings.tables import Table
-from neurosparse.recordings.trains import Trains, choose_units, drop_quiet, read_trains, session_span
+from neurosparse.recordings.trains import Trains, choose_units, read_trains
 
 # Bytes of counts that a span nobody asked for may take: a single wrong time stamp makes a session of years.
 LARGEST = 2**32

@@ -14,9 +14,10 @@ from neurosparse.recordings.assembly import Load
 from neurosparse.recordings.contents import Contents, Part
 from neurosparse.recordings.intervals import Request
 from neurosparse.recordings.load_report import LoadReport
+from neurosparse.recordings.spans import session_span
 from neurosparse.recordings.spikes import load_spikes
 from neurosparse.recordings.traces import load_series, load_trials
-from neurosparse.recordings.trains import choose_units, read_trains, session_span
+from neurosparse.recordings.trains import choose_units, read_trains
 
 # Groups of parts whose values are a trace, not spikes.
 SERIES = ("series", "signals", "rois")

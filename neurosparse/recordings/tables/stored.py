@@ -1,8 +1,4 @@
-"""Columns of NWB tables as plain arrays: ragged, bytes, references and row regions told apart.
-
-`Table` and `Column` are what the loaders of this room see, whichever reader made them (`built` through pynwb, `raw`
-through h5py alone). Nothing is read before it is asked for.
-"""
+"""`Column` and `Table`: what the loaders see, whichever reader made them. Nothing is read before it is asked for."""
 
 from __future__ import annotations
 
@@ -13,19 +9,11 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from hdmf.common import DynamicTable, DynamicTableRegion, VectorIndex
 
 from neurosparse.errors import FileError, MissingError
-from neurosparse.recordings.load_report import LoadReport, some
+from neurosparse.recordings.load_report import some
+from neurosparse.recordings.tables.values import parse_numbers, plain
 
-# Names that the population keeps for its own dims and coords; a column of that name gets the table's before it.
-RESERVED = frozenset(
-    {"unit", "unit_id", "area", "trial", "time", "stimulus", "start_time", "stop_time", "n_repeats", "atom", "sample"}
-)
-
-# What writers put into a text column where a row has no value, lower case.
-BLANK = frozenset({"", "null", "none", "nan", "n/a", "na"})
-_NUMBER = re.compile(r"[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)(e[+-]?\d+)?", re.I)
 # Text columns whose names end so hold labels: "12" stays text there.
 _LABELS = re.compile(r"(name|id|label|tags?|annotation|description)$", re.I)
 
@@ -173,128 +161,8 @@ class Table:
         return {name: values for name, values in found.items() if values is not None}
 
 
-def read_table(table: DynamicTable, path: str, *, parameters: bool = False) -> Table:
-    """Wrap a pynwb table; `path` is its place in the file. Reads the row ids alone."""
-    columns = {name: _column(name, table[name]) for name in table.colnames if not _pickled(table[name])}
-    ids = plain(table.id.data[:])
-    return Table(path, table.name, ids, columns, stated_resolution(getattr(table, "resolution", None)), parameters)
-
-
-def read_region(region: DynamicTableRegion) -> Column:
-    """Wrap a pynwb row region that stands outside a table, such as the `rois` of a series."""
-    return _column(region.name, region)
-
-
-def stated_resolution(seconds: Any) -> float | None:
-    """`seconds` as a number, None for what writers put where it is not known: -1, NaN or nothing."""
-    return float(seconds) if seconds is not None and np.isfinite(seconds) and seconds > 0 else None
-
-
-def _column(name: str, stored: Any) -> Column:
-    ends = []
-    while isinstance(stored, VectorIndex):
-        ends.append(sized(stored.data))
-        stored = stored.target
-    target = None
-    if isinstance(stored, DynamicTableRegion):
-        target = read_table(stored.table, _place(stored.table))
-    return Column(name, sized(stored.data), tuple(ends), target)
-
-
-def _place(table: DynamicTable) -> str:
-    """Names of a table and what holds it, the file left out, by which two of the same name are told apart."""
-    names, parent = [table.name], table.parent
-    while parent is not None and parent.parent is not None:
-        names.append(parent.name)
-        parent = parent.parent
-    return "/".join(reversed(names))
-
-
-def _pickled(stored: Any) -> bool:
-    """Whether a column holds the references of a Zarr store, which are pickles: reading those can run code."""
-    return "ZarrReferenceDataset" in type(stored.data).__name__
-
-
-def sized(data: Any) -> Any:
-    """Data that can be asked for its shape: what pynwb wraps for writing is unwrapped, nested lists become arrays."""
-    if hasattr(data, "io_settings"):
-        data = data.data  # H5DataIO
-    if isinstance(data, list | tuple) and data and isinstance(data[0], list | tuple | np.ndarray | float | int):
-        one_shape = len({np.shape(row) for row in data}) == 1
-        return np.asarray(data) if one_shape else data
-    return np.empty(0) if data is None else data
-
-
-def parse_numbers(texts: np.ndarray) -> np.ndarray:
-    """`texts` as float64, blanks as NaN, where all others are numbers; else as they are.
-
-    Numbers with leading zeros ("007") are labels and stay text, and so does a column of blanks alone.
-    """
-    blank = np.array([text.strip().lower() in BLANK for text in texts], dtype=bool)
-    told = [text.strip() for text in texts[~blank]]
-    if not told or not all(_NUMBER.fullmatch(text) for text in told):
-        return texts
-    values = np.full(len(texts), np.nan)
-    values[~blank] = [float(text) for text in told]
-    return values
-
-
 def _row(values: list[Any]) -> Any:
     """Values of one row as an array, or as a list where they differ in length."""
     if values and isinstance(values[0], np.ndarray | list):
         return values
     return np.asarray(values)
-
-
-def plain(values: Any) -> np.ndarray:
-    """Values as a numeric, bool or text array: bytes decoded, None as "", objects of the file by their name."""
-    if isinstance(values, list) and any(hasattr(value, "name") for value in values):
-        values = [_text(value) for value in values]  # numpy would look inside objects of the file
-    values = np.asarray(values)
-    if values.dtype.kind not in "OS":
-        return values
-    return np.array([_text(value) for value in values.ravel()], dtype=str).reshape(values.shape)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bytes):
-        return value.decode("utf-8", errors="replace")
-    if value is None:
-        return ""
-    name = getattr(value, "name", None)
-    return name if isinstance(name, str) else str(value)
-
-
-def name_coords(
-    columns: Mapping[str, np.ndarray], table: str, report: LoadReport, taken: Collection[str] = ()
-) -> dict[str, np.ndarray]:
-    """Columns under names that hide none of the population's own.
-
-    Parameters
-    ----------
-    columns : mapping of name to array (row,)
-    table : str
-        Name put before a column whose own is reserved, in `taken` or holds '/'.
-    report : LoadReport
-        Gets the renamed columns.
-    taken : collection of str
-        Further names that are in use.
-
-    Returns
-    -------
-    dict
-        The same arrays in the same order.
-    """
-    coords: dict[str, np.ndarray] = {}
-    renamed: dict[str, str] = {}
-    for name, values in columns.items():
-        coord = name
-        if name in RESERVED or name in taken or "/" in name:
-            coord = f"{table}_{name}".replace("/", "_")
-            while coord in coords or coord in columns or coord in taken:
-                coord += "_"
-            renamed[name] = coord
-        coords[coord] = values
-    if renamed:
-        report.choose(**{f"{table}_columns_renamed": renamed})
-    return coords
