@@ -186,12 +186,17 @@ def test_row_33_a_file_of_nwb_2_0_opens_and_the_release_before_it_does_not(write
 
 
 def test_row_34_what_pynwb_finds_wrong_is_collected(write_nwb):
-    path = write_nwb(units([[0.1]]), series("speed", np.arange(5.0), timestamps=np.arange(5.0)), trials([0.0]))
-    replace(path, "acquisition/speed/timestamps", np.arange(4.0))
+    clock = {"timestamps": np.arange(5.0)}
+    path = write_nwb(
+        units([[0.1]]), series("speed", np.arange(5.0), **clock), series("place", np.ones((5, 2)), **clock)
+    )
+    for name in ("speed", "place"):
+        replace(path, f"acquisition/{name}/timestamps", np.arange(4.0))
     with open_nwb(path) as recording:
         row = recording.contents.set_index("path").loc["acquisition/speed"]
         assert "Length of data does not match length of timestamps" in row["notes"]
         assert "! TimeSeries 'speed': Length of data" in repr(recording)
+        assert "! TimeSeries 'place': Length of data" in repr(recording), "of two columns, listed on its own"
         with pytest.raises(InputError, match="5 frames and 4 timestamps"):
             recording.series("speed")
 

@@ -133,7 +133,7 @@ def test_row_35_a_url_gives_what_the_file_gives_and_fetches_little(served, fetch
     assert (file["url"], file["version_on_server"], file["bytes"]) == (served.url, '"one"', len(served.data))
 
 
-def test_row_35_blocks_are_kept_on_disk_by_version(served, fetcher, write_nwb):
+def test_row_35_blocks_are_kept_on_disk_by_version(served, fetcher, write_nwb, tmp_path):
     def counts():
         with open_nwb(served.url) as recording:
             return recording.spikes(align="trials", reduce="sum").values.tolist()
@@ -143,6 +143,11 @@ def test_row_35_blocks_are_kept_on_disk_by_version(served, fetcher, write_nwb):
     served.sent.clear()
     assert counts() == first == [[2, 0], [1, 1]]
     assert sum(served.sent) < 1000 < fetched, "the second time the server is only asked for the version"
+    blocks = sorted((tmp_path / "cache").rglob("*.block"))
+    for block in blocks:
+        block.write_bytes(block.read_bytes()[:-1])  # a disk that was full
+    assert counts() == first
+    assert sum(served.sent) >= sum(block.stat().st_size for block in blocks), "fetched anew"
     other = units([[0.5, 0.6, 0.7], [1.1]]), trials([0.0, 1.0]), series("big", BIG, rate=100.0)  # as large
     served.data = write_nwb(*other, name="other.nwb").read_bytes()
     served.tag = '"two"'
