@@ -124,6 +124,21 @@ def test_the_reference_can_be_named_and_the_same_seed_gives_the_same_table() -> 
     xr.testing.assert_identical(first, second)
 
 
+def test_maps_to_the_reference_take_all_its_units_and_maps_back_as_many() -> None:
+    rng = np.random.default_rng(0)
+    narrow, wide = (
+        population.from_arrays(rng.standard_normal((60, n_units)), dims=("stimulus", "unit")) for n_units in (8, 20)
+    )
+    asked = rows.Question(None, None, None, 3, 8, Effort(n_permutations=1, n_bootstraps=1), 0)
+
+    def n_predicted(x: xr.DataArray, y: xr.DataArray) -> list[int]:
+        ways = rows.maps_between(x, y, asked)["target_direction"].values.tolist()
+        return [ways.count("x->y"), ways.count("y->x")]
+
+    assert n_predicted(narrow, wide) == [20, 8]
+    assert n_predicted(wide, narrow) == [8, 8]
+
+
 def test_findings_say_the_numbers_beside_null_ceiling_and_interval(compared: xr.Dataset) -> None:
     said = "\n".join(findings(compared))
     assert "r can reach 0." in said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from neurosparse.cli import main
 from neurosparse.comparison import Effort
 from neurosparse.errors import FileError, InputError
 from neurosparse.recordings.write import write_recording
-from neurosparse.study import Study, load_responses, read_study, run_study
+from neurosparse.study import Study, load_responses, read_study, run_study, write_results
 
 N_IMAGES, N_UNITS, N_REPEATS = 60, 6, 3
 
@@ -92,6 +93,37 @@ def test_the_folder_holds_table_result_figure_page_and_settings(folder: Path) ->
     assert "data:image/png;base64," in page
     assert "http" not in page.replace("http-equiv", ""), "the page needs no other file and no network"
     assert "r can reach" in page
+
+
+def half_written(*arguments: Any, **options: Any) -> None:
+    """A writer whose disk is full."""
+    path = next(value for value in arguments if isinstance(value, Path))
+    path.write_bytes(b"half")
+    raise OSError("no space left")
+
+
+@pytest.mark.parametrize(
+    ("name", "writer"),
+    [
+        ("table.csv", "pandas.DataFrame.to_csv"),
+        ("comparison.nc", "xarray.Dataset.to_netcdf"),
+        ("comparison.png", "matplotlib.figure.Figure.savefig"),
+    ],
+)
+def test_a_write_that_fails_leaves_the_old_results_whole(
+    name: str, writer: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied = Path(shutil.copytree(folder, tmp_path / "results"))
+    before = {path.name: path.read_bytes() for path in copied.iterdir()}
+    with xr.open_dataset(folder / "comparison.nc", engine="h5netcdf") as result:
+        result.load()
+    settings = before["study.toml"].decode()
+    monkeypatch.setattr(writer, half_written)
+    with pytest.raises(OSError, match="no space left"):
+        write_results(result, copied, settings=settings, title="again")
+    after = {path.name: path.read_bytes() for path in copied.iterdir()}
+    assert sorted(after) == sorted(before)
+    assert after[name] == before[name]
 
 
 def test_the_settings_written_give_the_same_study(folder: Path, study: Study) -> None:
