@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from neurosparse import population
+from neurosparse import DictionaryLearning, population, surrogate_test
 from neurosparse.comparison import Effort, compare, findings, near_duplicate_stimuli, rows, table
 from neurosparse.errors import InputError
 
@@ -137,6 +137,27 @@ def test_maps_to_the_reference_take_all_its_units_and_maps_back_as_many() -> Non
 
     assert n_predicted(narrow, wide) == [20, 8]
     assert n_predicted(wide, narrow) == [8, 8]
+
+
+@pytest.mark.filterwarnings("ignore::neurosparse.errors.EvidenceWarning")  # few stimuli, which is not the subject
+def test_the_dictionary_is_learned_at_the_penalty_that_was_tested(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = worlds(4)
+    penalties: dict[str, float] = {}
+
+    def tested(*arguments: object, **options: object) -> xr.Dataset:
+        found = surrogate_test(*arguments, **options)
+        penalties["tested"] = float(found.attrs["penalty"])
+        return found
+
+    def learner(*arguments: object, **options: object) -> DictionaryLearning:
+        penalties["learned"] = float(options["penalty"])
+        return DictionaryLearning(*arguments, **options)
+
+    monkeypatch.setattr(rows, "surrogate_test", tested)
+    monkeypatch.setattr(rows, "DictionaryLearning", learner)
+    few = Effort(n_permutations=1, n_bootstraps=1, n_surrogates=5, n_splits=2, n_score_bootstraps=1)
+    rows.own_row(known["stranger"], rows.Question(None, known["latents"], None, 2, 6, few, 0))
+    assert penalties["learned"] == penalties["tested"] > 0
 
 
 def test_findings_say_the_numbers_beside_null_ceiling_and_interval(compared: xr.Dataset) -> None:
