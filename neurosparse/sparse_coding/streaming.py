@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 from sklearn.utils import check_random_state
 
 from neurosparse.backend import dictionary as backend
@@ -20,9 +19,7 @@ def begin(learner: Any, values: np.ndarray) -> None:
     x, random = as_seen_tensor(learner, values), check_random_state(learner.random_state)
     penalty = penalty_of(learner, x, random, lambda step: None)
     settings = settings_of(learner)
-    start = random.standard_normal((learner.n_atoms, values.shape[1]))
-    start = np.abs(start) if learner.atoms == "nonnegative" else start
-    learner._stream = backend.Learner(x.float(), torch.as_tensor(start).to(x.device, torch.float32), settings)
+    learner._stream = backend.Learner.at_random(x.float(), learner.n_atoms, settings, random)
     first = settings.first_level * backend.reference_penalty(x, learner.n_atoms, offset=learner.offset)
     learner._penalties = np.geomspace(max(first, penalty), penalty, settings.steps)
     learner._window = float(backend.memory(settings, 10**12, learner.n_atoms))

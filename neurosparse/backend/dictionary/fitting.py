@@ -180,11 +180,8 @@ class Search:
             self.runs.append(_Run(Learner.from_state(own, x, self.settings), run["number"], run["history"]))
 
     def _start(self) -> None:
-        first = n_at_first(self.settings, len(self.x), self.n_atoms)
-        start = self.random.standard_normal((first, self.x.shape[1]))
-        if self.settings.atoms == "nonnegative":
-            start = np.abs(start)
-        learner = Learner(self.quick, torch.as_tensor(start).to(self.quick), self.settings)
+        n_first = n_at_first(self.settings, len(self.x), self.n_atoms)
+        learner = Learner.at_random(self.quick, n_first, self.settings, self.random)
         self.runs.insert(0, _Run(learner, self.number, []))
         self.stage, self.count, self.failures, self.seen = "anneal", 0, 0, list[float]()
         self.at_once = max(1, self.n_atoms // FIRST_SHARE)

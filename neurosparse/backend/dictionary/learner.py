@@ -56,6 +56,13 @@ class Learner:
         self.objective = float("inf")
         self.kept: Tensor | None = None  # codes of the round before
 
+    @classmethod
+    def at_random(cls, x: Tensor, n_atoms: int, settings: Settings, random: Random) -> Learner:
+        """A learner of atoms in random directions."""
+        start = random.standard_normal((n_atoms, x.shape[1]))
+        start = np.abs(start) if settings.atoms == "nonnegative" else start
+        return cls(x, torch.as_tensor(start).to(x), settings)
+
     @property
     def codes(self) -> Tensor:
         """Codes of the last round over all samples, (sample, atom)."""

@@ -122,9 +122,7 @@ def errors_along_levels(
     list of (sample,) arrays
         Ends where the error has clearly risen.
     """
-    start = random.standard_normal((n_atoms, train.shape[1]))
-    start = np.abs(start) if settings.atoms == "nonnegative" else start
-    learner, seed = Learner(train, torch.as_tensor(start).to(train), settings), random.randint(2**31)
+    learner, seed = Learner.at_random(train, n_atoms, settings, random), random.randint(2**31)
     goal = test if other is None else other
     usual = (goal - train.mean(0)).square().sum(1).mean()
     errors: list[np.ndarray] = []
