@@ -447,6 +447,17 @@ def test_silent_units_are_counted_and_one_unit_is_enough():
     assert alone["median_r"].values.min() > 0.999
 
 
+def test_silent_units_of_a_time_series_have_no_score_either():
+    x, y = np.random.default_rng(0).standard_normal((2, 400, 3))
+    y[:, 1] = 3.3  # the drift regressed out leaves rounding of it
+    found = linear_identifiability(series(x), series(y), **QUICK)
+    forward = select_direction(found)
+    for name in ("r", "R2", "p", "r_low"):
+        assert np.isnan(forward[name].values).tolist() == [False, True, False]
+    assert np.isnan(forward["inner_r"].values[:, 1]).all()
+    assert found["n_scored"].values.tolist() == [2, 3]
+
+
 def test_nan_raises_or_drops_on_both_sides():
     x, y = code_pair(noise=1.0)
     holes = y.copy()

@@ -8,7 +8,8 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
 
 from neurosparse.backend import linear
-from neurosparse.backend.linear import ridge, scoring
+from neurosparse.backend.linear import inner as inside
+from neurosparse.backend.linear import scoring
 from neurosparse.backend.resampling import block_folds, bootstrap_weights, group_folds, permutations
 from neurosparse.errors import InputError
 
@@ -54,21 +55,48 @@ def test_inner_errors_and_correlations_equal_explicit_refits(p, drift, gap):
             predicted[level, held] = x[held] @ w[k:]
             # the predictors' part is what is left of x w after the nuisance is regressed out on the training rows
             predicted[level, held] -= nuisance[held] @ np.linalg.lstsq(nuisance[train], x[train] @ w[k:], rcond=None)[0]
-    for way in (linear.inner_errors, ridge._errors_from_residuals, ridge._errors_from_coefficients):
+    for way in (linear.inner_errors, inside._errors_from_residuals, coefficients):
         np.testing.assert_allclose(way(fold, y[train]), errors, rtol=1e-8)
         many = way(fold, np.tile(y[train], 25))  # more targets than rows
         np.testing.assert_allclose(many, np.tile(errors, 25), rtol=1e-8)
     choice = np.array([0, 1, 2])
     expected = np.full((len(inner), 3), np.nan)
+    r = inside._errors_from_coefficients(fold, y[train], correlated=True)[1]
     for index, (rows, held) in enumerate(inner):
         for target, level in enumerate(choice):
             w = ridge_by_normal_equations(x[rows], y[rows, target], nuisance[rows], fold.penalties[level])
             whole = nuisance[held] @ w[: nuisance.shape[1]] + x[held] @ w[nuisance.shape[1] :]
             mapped = predicted[level, held, target]
             expected[index, target] = np.corrcoef(mapped, y[held, target] - (whole - mapped))[0, 1]
+            assert r[index, level, target] == pytest.approx(expected[index, target], abs=1e-9)
     np.testing.assert_allclose(
         linear.inner_correlations(fold, y[train], choice), np.tanh(np.arctanh(expected).mean(axis=0)), rtol=1e-7
     )
+
+
+def coefficients(fold, y):
+    return inside._errors_from_coefficients(fold, y)[0]
+
+
+@pytest.mark.parametrize("p", [4, 60])
+def test_the_choice_and_its_r_are_those_of_errors_and_correlations(p):
+    x, y = planted(300, p, 4, noise=2.0)
+    y += 1e4  # an offset far above the sd
+    y[:, 1] = 3.3  # never varies
+    train, folds = np.arange(240), block_folds(240, 5, gap=2)
+    fold = linear.ridge_fold(
+        x,
+        train,
+        np.arange(240, 300),
+        folds,
+        penalties=linear.PENALTIES,
+        nuisance=np.linspace(1, 2, 300)[:, None] ** [0, 1],
+    )
+    choice, r = linear.inner_choice(fold, y[train])
+    np.testing.assert_array_equal(choice[[0, 2, 3]], linear.inner_errors(fold, y[train]).argmin(axis=0)[[0, 2, 3]])
+    expected = linear.inner_correlations(fold, y[train], choice)
+    np.testing.assert_allclose(r[[0, 2, 3]], expected[[0, 2, 3]], atol=1e-5)
+    assert np.isnan([r[1], expected[1]]).all()
 
 
 @pytest.mark.parametrize("p", [5, 400])

@@ -1,8 +1,9 @@
 """Similarity and held-out maps of two codes of 10,000 samples x 500 units, beside numpy and scikit-learn.
 
 "by hand" are the Gram forms in a few lines of numpy: what the arithmetic itself costs. "over samples" is the way of
-netrep: kernels of all samples for CKA, whitened codes of all samples for shapes. Column ``value`` says what came of it:
-ours of cka is the debiased one, scikit-learn's cca has ten components, and its ridge one penalty for all targets.
+netrep, which no package index holds: kernels of all samples for CKA, whitened codes of all samples for shapes. Column
+``value`` says what came of it: ours of cka is the debiased one, scikit-learn's cca has ten components, and its ridge
+one penalty for all targets.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ TASKS = {
     "cka": [OURS, NUMPY, SAMPLES],
     "cca": [OURS, NUMPY, SKLEARN],
     "shape": [OURS, SAMPLES],
-    "ridge": [OURS, SKLEARN],
+    "ridge": [OURS, NUMPY, SKLEARN],
 }
 
 

@@ -5,16 +5,10 @@ backend may import it. Symbols: n training rows, m test rows, d rank of the pred
 intercept, and drift where there is one), t targets, l penalties, g inner folds.
 """
 
+from neurosparse.backend.linear.inner import inner_choice, inner_correlations, inner_errors
 from neurosparse.backend.linear.lowrank import LowRank, LowRankScores, cross_validated_low_rank
 from neurosparse.backend.linear.panel import map_singular_values, matched_correlations, participation_ratio
-from neurosparse.backend.linear.ridge import (
-    RidgeFold,
-    inner_correlations,
-    inner_errors,
-    isometric,
-    ridge_fold,
-    ridge_predict,
-)
+from neurosparse.backend.linear.ridge import RidgeFold, isometric, ridge_fold, ridge_predict
 from neurosparse.backend.linear.scoring import correlations, fisher_mean, held_out_scores
 from neurosparse.backend.linear.validation import PENALTIES, RidgeScores, cross_validated_ridge
 
@@ -29,6 +23,7 @@ __all__ = [
     "cross_validated_ridge",
     "fisher_mean",
     "held_out_scores",
+    "inner_choice",
     "inner_correlations",
     "inner_errors",
     "isometric",

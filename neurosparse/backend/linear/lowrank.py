@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosparse.backend.linear.ridge import Folds, RidgeFold, isometric, ridge_fold
-from neurosparse.backend.linear.scoring import Array, correlations, fisher_mean
+from neurosparse.backend.linear.scoring import Array, correlations, fisher_mean, residuals
 from neurosparse.backend.linear.validation import PENALTIES, RidgeScores
 from neurosparse.errors import InputError
 
@@ -207,7 +207,7 @@ def _inner_r(search: _Search, parts: Sequence[_Part], y: Array, level: int, rank
     r = []
     for part in parts:
         mapped, baseline = search.predicted(part, y, level, rank)
-        r.append(correlations(mapped, y[part.test] - baseline))
+        r.append(correlations(mapped, residuals(y[part.test], baseline)))
     return fisher_mean(np.stack(r))
 
 
@@ -219,5 +219,5 @@ def _null_r(
     for index in range(len(r)):
         moved = y[rearrangements[index]]  # type: ignore[index]
         mapped, baseline = search.predicted(whole, moved, *search.chosen(parts, moved))
-        r[index] = correlations(mapped, moved[whole.test] - baseline)
+        r[index] = correlations(mapped, residuals(moved[whole.test], baseline))
     return r

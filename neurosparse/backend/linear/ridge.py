@@ -1,4 +1,4 @@
-"""Ridge on one training set, factorised once for any targets, and its exact inner held-out errors."""
+"""Ridge on one training set, factorised once for any targets."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
 
-from neurosparse.backend.linear.scoring import Array, correlations, fisher_mean
+from neurosparse.backend.linear.scoring import Array
 
 Fold = tuple[NDArray[np.int64], NDArray[np.int64]]
 Folds = Sequence[Fold]
@@ -119,114 +118,6 @@ def ridge_fold(
     return RidgeFold(base, base_test, basis, basis_test, values, np.asarray(penalties) * mean, list(inner))
 
 
-def inner_errors(fold: RidgeFold, y: Array) -> Array:
-    """Sum of squared errors of the inner held-out predictions, for every penalty and target.
-
-    With H the hat matrix of all training rows, unpenalised columns included, the residuals of rows G that were left
-    out of the fit are exactly e_G = (I - H_GG)^-1 [(I - H) y]_G: no refits.
-
-    Parameters
-    ----------
-    fold : RidgeFold
-    y : (n, t) array
-        Targets on the training rows; the products run in its dtype, the factors are made in float64.
-
-    Returns
-    -------
-    (l, t) array
-
-    Notes
-    -----
-    Few samples (n^2 <= 2 g d^2): residuals, l (2 n d t + 2 n^2 d / g) flops; from n targets on through the n x n matrix
-    that gives those of any target, l (2 n^2 t + 2 n^2 d); 3 n^2 doubles. Many samples: coefficients instead,
-    l g (4 d^2 t + 2 d^3) + 2 n d t flops, d^2 doubles.
-    """
-    n, d = fold.basis.shape
-    return _errors_from_coefficients(fold, y) if 2 * len(fold.inner) * d**2 < n**2 else _errors_from_residuals(fold, y)
-
-
-def _errors_from_residuals(fold: RidgeFold, y: Array) -> Array:
-    n, few = len(fold.basis), y.shape[1] < len(fold.basis)
-    outside = np.eye(n) - fold.base @ fold.base.T - fold.basis @ fold.basis.T
-    untouched, scores = (outside @ y, fold.basis.T @ y) if few else (y, y)
-    places = [(left, np.isin(left, test)) for left, test in ((_left_out(n, one), other) for one, other in fold.inner)]
-    errors = np.zeros((len(fold.penalties), y.shape[1]), dtype=y.dtype)
-    for level, shrink in enumerate(fold.shrink):
-        # I - H = outside + kept kept', without the cancellation of that form: times y, or itself
-        kept = fold.basis * np.sqrt(1.0 - shrink)
-        residual = untouched + fold.basis @ ((1.0 - shrink)[:, None] * scores) if few else outside + kept @ kept.T
-        solved = []
-        for left, scored in places:
-            own = outside[np.ix_(left, left)] + kept[left] @ kept[left].T
-            solved.append(np.linalg.solve(own, residual[left])[scored])
-        held_out = np.concatenate(solved).astype(y.dtype)
-        held_out = held_out if few else held_out @ y
-        errors[level] = np.einsum("ij,ij->j", held_out, held_out)
-    return errors
-
-
-def _errors_from_coefficients(fold: RidgeFold, y: Array) -> Array:
-    design = np.hstack([fold.base, fold.basis])  # (n, k + d)
-    total = design.T.astype(y.dtype) @ y
-    errors = np.zeros((len(fold.penalties), y.shape[1]), dtype=y.dtype)
-    identity = np.eye(design.shape[1])
-    for train, test in fold.inner:
-        left, hidden = _left_out(len(design), train), y[test]
-        scatter_left = design[left].T @ design[left]
-        scatter = (design[test].T @ design[test]).astype(y.dtype)
-        cross = design[test].T.astype(y.dtype) @ hidden
-        beside = np.setdiff1d(left, test)  # gaps: left out of the fit, and not scored
-        fitted = total - cross - design[beside].T.astype(y.dtype) @ y[beside]
-        power = np.einsum("ij,ij->j", hidden, hidden)
-        for level in range(len(fold.penalties)):
-            coefficients = _solve_without(fold, scatter_left, level, identity).astype(y.dtype) @ fitted
-            # |y - W b|^2 = |y|^2 - b.(2 W'y - W'W b): no (n, t) array a penalty
-            errors[level] += power - np.einsum("ij,ij->j", coefficients, 2 * cross - scatter @ coefficients)
-    return errors
-
-
-def _left_out(n: int, train: NDArray[np.int64]) -> NDArray[np.int64]:
-    outside = np.ones(n, dtype=bool)
-    outside[train] = False
-    return np.flatnonzero(outside)
-
-
-def _solve_without(fold: RidgeFold, scatter: Array, level: int, right: Array) -> Array:
-    """(W_-G' W_-G + penalty)^-1 right, with W = [base, basis] orthonormal and `scatter` = W_G' W_G."""
-    unpenalised = np.ones(fold.base.shape[1])
-    diagonal = np.concatenate([unpenalised, 1.0 + fold.penalties[level] / fold.eigenvalues])
-    return cho_solve(cho_factor(np.diag(diagonal) - scatter, check_finite=False), right, check_finite=False)
-
-
-def inner_correlations(fold: RidgeFold, y: Array, choice: NDArray[np.int64]) -> Array:
-    """r of the inner held-out predictions at the chosen penalties, Fisher-averaged over the inner folds.
-
-    Parameters
-    ----------
-    fold : RidgeFold
-    y : (n, t) array
-        Targets on the training rows.
-    choice : (t,) int array
-        Index into ``fold.penalties`` for each target.
-
-    Returns
-    -------
-    (t,) float64 array
-    """
-    k = fold.base.shape[1]
-    design = np.hstack([fold.base, fold.basis])
-    r = np.full((len(fold.inner), y.shape[1]), np.nan)
-    for index, (train, test) in enumerate(fold.inner):
-        left = design[_left_out(len(design), train)]
-        scatter, fitted = left.T @ left, design[train].T @ y[train]
-        for level in np.unique(choice):
-            chosen = choice == level
-            b = _solve_without(fold, scatter, level, fitted[:, chosen])
-            target = y[np.ix_(test, chosen)] - fold.base[test] @ b[:k]
-            r[index, chosen] = correlations(fold.basis[test] @ b[k:], target)
-    return fisher_mean(r)
-
-
 def ridge_predict(fold: RidgeFold, y: Array, choice: NDArray[np.int64]) -> tuple[Array, Array]:
     """Predictions of the test rows in two parts whose sum is the ridge prediction.
 
@@ -249,6 +140,8 @@ def ridge_predict(fold: RidgeFold, y: Array, choice: NDArray[np.int64]) -> tuple
     -----
     2 (n + m)(d + k) t flops, whatever the number of penalties.
     """
-    cast = y.dtype
-    scores = fold.shrink.astype(cast)[choice].T * (fold.basis.T.astype(cast) @ y)  # (d, t)
-    return fold.basis_test.astype(cast) @ scores, fold.base_test.astype(cast) @ (fold.base.T.astype(cast) @ y)
+    shrink, base, base_test, basis, basis_test = (
+        part.astype(y.dtype, copy=False)
+        for part in (fold.shrink, fold.base, fold.base_test, fold.basis, fold.basis_test)
+    )
+    return basis_test @ (shrink[choice].T * (basis.T @ y)), base_test @ (base.T @ y)

@@ -46,6 +46,18 @@ def correlations(prediction: Array, target: Array, weights: Array | None = None)
     return r[0] if weights is None else r
 
 
+def residuals(target: Array, baseline: Array) -> Array:
+    """``target - baseline``, (m, t); exactly 0 where rounding alone is left, so that a constant target stays constant.
+
+    Parameters
+    ----------
+    target, baseline : (m, t) float64 arrays
+    """
+    left = target - baseline
+    dust = 1e-12 * np.abs(target).max(axis=0, initial=0.0)
+    return np.where(np.abs(left) > dust, left, 0.0)
+
+
 def _unit_sd(values: Array) -> tuple[Array, NDArray[np.bool_]]:
     centred = values - values.mean(axis=0)
     sd = centred.std(axis=0)
@@ -87,9 +99,10 @@ def held_out_scores(
     10 b m t flops a fold, in chunks of at most 200 MB.
     """
     w = np.ones((1, len(fold))) if weights is None else weights
+    left = residuals(target, baseline)
     r, r2 = np.empty((2, len(w), target.shape[1]))
     for rows in chunks(len(w), bytes_each=80 * target.shape[1]):
-        r[rows], r2[rows] = _scores_by_fold(mapped, target - baseline, fold, w[rows])
+        r[rows], r2[rows] = _scores_by_fold(mapped, left, fold, w[rows])
     return (r[0], r2[0]) if weights is None else (r, r2)
 
 

@@ -8,16 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosparse.backend.linear.ridge import (
-    Fold,
-    Folds,
-    RidgeFold,
-    inner_correlations,
-    inner_errors,
-    isometric,
-    ridge_fold,
-    ridge_predict,
-)
+from neurosparse.backend.linear.inner import inner_choice, inner_errors
+from neurosparse.backend.linear.ridge import Fold, Folds, RidgeFold, isometric, ridge_fold, ridge_predict
 from neurosparse.backend.linear.scoring import Array, chunks, correlations, fisher_mean
 from neurosparse.backend.threads import side_by_side
 from neurosparse.errors import InputError
@@ -110,20 +102,20 @@ def cross_validated_ridge(
         )
     x, ones = isometric(x), np.ones((n, 1))
     nuisance = ones if nuisance is None else np.hstack([ones, nuisance])
-    scaled = _standardised(y).astype(np.float32)
+    scaled = None if rearrangements is None else _standardised(y).astype(np.float32)
     mapped, baseline = np.full(y.shape, np.nan), np.full(y.shape, np.nan)
     fold_of = np.full(n, -1, dtype=np.int64)
 
     def score(item: tuple[int, tuple[Fold, Folds]]) -> tuple[Array, Array, Array]:
         index, ((train, test), inner) = item
         fold = ridge_fold(x, train, test, inner, penalties=penalties, nuisance=nuisance)
-        choice = inner_errors(fold, y[train]).argmin(axis=0)
+        choice, inner_r = inner_choice(fold, y[train])
         mapped[test], baseline[test] = ridge_predict(fold, y[train], choice)
         fold_of[test] = index
         null: Array = np.empty((0, y.shape[1]))
-        if rearrangements is not None:
+        if rearrangements is not None and scaled is not None:
             null = _null_correlations(fold, scaled, train, test, rearrangements)
-        return penalties[choice], inner_correlations(fold, y[train], choice), null
+        return penalties[choice], inner_r, null
 
     found = side_by_side(score, enumerate(zip(folds, inner_folds, strict=True)))
     penalty, inner_r, null_z = zip(*found, strict=True)
