@@ -110,11 +110,7 @@ def _same_rois(one: Series, other: Series) -> bool:
     ours, theirs = one.region, other.region
     if ours is None or theirs is None or ours.target is None or theirs.target is None:
         return False
-    return (
-        ours.target.path == theirs.target.path
-        and np.array_equal(ours.target.ids, theirs.target.ids)
-        and np.array_equal(ours.values(), theirs.values())
-    )
+    return ours.target.path == theirs.target.path and np.array_equal(ours.values(), theirs.values())
 
 
 def _key(kind: str) -> str:

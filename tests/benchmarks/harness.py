@@ -20,7 +20,7 @@ from typing import Any
 
 FOLDER = Path(__file__).resolve().parent
 RESULTS = FOLDER / "results"
-TIMES = ("seconds", "cpu_seconds", "user_seconds", "first_seconds")
+TIMES = ("seconds", "cpu_seconds", "user_seconds", "first_seconds", "fresh_seconds")
 PACKAGES = ("neurosparse", "numpy", "numba", "scipy", "xarray", "h5py", "pynwb", "torch", "scikit-learn")
 
 
@@ -133,7 +133,7 @@ def alternate(
     """Runs in turn, so that a busy machine slows all alike; one row a contender, the first is the one compared.
 
     ``ratio`` is the contender's median seconds over the first's, ``cpu_ratio`` the same of CPU seconds, ``user_ratio``
-    of those spent outside the kernel, ``first_ratio`` of the first calls, in new memory: see `child`.
+    of those spent outside the kernel, ``first_ratio`` of the first calls, ``fresh_ratio`` of the second: see `child`.
     """
     skipped = {one.name: one.missing() for one in contenders}
     able = [one for one in contenders if not skipped[one.name]]

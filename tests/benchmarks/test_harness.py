@@ -38,6 +38,7 @@ def test_contenders_are_timed_in_turn_and_the_missing_say_why(contenders):
     assert rows[0]["ratio"] == 1
     assert rows[1]["ratio"] == pytest.approx(rows[1]["seconds"] / rows[0]["seconds"])
     assert 0.03 <= rows[0]["seconds"] <= rows[0]["first_seconds"] - 0.05  # the quickest call, and the first
+    assert rows[0]["fresh_seconds"] <= rows[0]["first_seconds"] - 0.05  # the second, in new memory too
     assert len(rows[0]["runs"][0]["calls"]) == 4
     assert 38 < rows[0]["peak_mb"] < 60
     assert rows[0]["facts"] == {"bytes": 40_000_000}

@@ -167,21 +167,34 @@ def test_row_08_an_index_that_falls_or_passes_the_end_is_refused(write_nwb):
 
 def test_row_08_spike_times_are_read_once_and_in_bulk(write_nwb, monkeypatch):
     reads = []
-    read = h5py.Dataset.__getitem__
+    read = h5py.Dataset.read_direct
 
-    def counted(self, key, **options):
+    def counted(self, into, source):
         if self.name.endswith("/spike_times"):
-            reads.append(key)
-        return read(self, key, **options)
+            reads.append((source.start, source.stop))
+        return read(self, into, source)
 
     trains = [np.arange(n) + 0.1 for n in (3, 2, 0, 9, 1)]
     with open_nwb(write_nwb(units(trains), trials(np.arange(5.0)))) as recording:
-        monkeypatch.setattr(h5py.Dataset, "__getitem__", counted)
+        monkeypatch.setattr(h5py.Dataset, "read_direct", counted)
         whole = recording.spikes(bin_width=0.5)
-        assert [(int(read.start), int(read.stop)) for read in reads] == [(0, 15)]
+        assert reads == [(0, 15)]
         reads.clear()
         monkeypatch.setattr("neurosparse.recordings.trains.BLOCK", 6)
         some = recording.spikes(bin_width=0.5, units=[4, 1, 3])
-    assert [(int(read.start), int(read.stop)) for read in reads] == [(3, 5), (5, 14), (14, 15)]
+        assert reads == [(3, 5), (5, 14), (14, 15)]
+        reads.clear()
+        monkeypatch.setattr("neurosparse.recordings.trains.BLOCK", 12)
+        together = recording.spikes(bin_width=0.5, units=[3, 2, 1])
+        assert reads == [(3, 14)]
     np.testing.assert_array_equal(whole.sum("time"), [3, 2, 0, 9, 1])
     np.testing.assert_array_equal(some.sum("time"), [1, 2, 9])
+    np.testing.assert_array_equal(together.sum("time"), [9, 0, 2])
+
+
+def test_row_08_spike_times_of_any_type_are_read_in_float64(write_nwb):
+    path = write_nwb(units([[0.5, 1.5], [2.25]]), trials([0.0]))
+    replace(path, "units/spike_times", np.array([0.5, 1.5, 2.25], np.float32))
+    with open_nwb(path) as recording:
+        x = recording.spikes(bin_width=0.25)
+    assert [np.flatnonzero(counts).tolist() for counts in x.values.T] == [[2, 6], [9]]
