@@ -281,6 +281,32 @@ def test_the_panel_tells_permutations_from_rotations_from_linear_maps():
     assert "linearity" not in without
 
 
+def test_the_linear_share_over_the_ceiling_does_not_depend_on_the_repeats():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((240, 40))
+    y = 0.6 * x @ rotation(40, rng)[:, :8] + 0.8 * rng.standard_normal((240, 8))  # .36 of it is linear
+    clean, found = population.from_arrays(x, dims=("stimulus", "unit"), stimulus=np.arange(240)), {}
+    for n_repeats in (2, 8):
+        shown = np.repeat(np.arange(240), n_repeats)
+        noisy = population.from_arrays(
+            y[shown] + 1.5 * rng.standard_normal((len(shown), 8)), dims=("trial", "unit"), stimulus=shown
+        )
+        one = linear_identifiability(clean, noisy, n_permutations=0, n_bootstraps=0, directions=["x->y"]).isel(
+            direction=0
+        )
+        found[n_repeats] = [float(one[name] / one["median_ceiling_r"] ** 2) for name in ("linear_share", "median_R2")]
+        assert (
+            float(one["linear_share_low"])
+            < 0.36 * float(one["median_ceiling_r"]) ** 2
+            < float(one["linear_share_high"])
+        )
+    assert found[2][0] == pytest.approx(found[8][0], abs=0.06)
+    assert found[2][0] == pytest.approx(0.36, abs=0.08)
+    assert found[2][1] < found[8][1] - 0.05  # the map is worse for noisier targets
+    series = [population.from_arrays(one, dims=("time", "unit"), bin_width=0.1) for one in (x, y)]
+    assert np.isnan(linear_identifiability(*series, n_permutations=0, n_bootstraps=0)["linear_share"]).all()
+
+
 def test_the_panel_of_unrelated_codes_is_zero_on_average():
     found = []
     for seed in range(20):

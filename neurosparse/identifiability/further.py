@@ -11,6 +11,7 @@ from scipy.stats import norm
 from neurosparse.backend.linear import (
     RidgeScores,
     held_out_scores,
+    linear_share,
     map_singular_values,
     matched_correlations,
     participation_ratio,
@@ -30,6 +31,7 @@ from neurosparse.identifiability.pairing import Pair
 from neurosparse.identifiability.results import HeldOut
 from neurosparse.identifiability.splits import Split
 
+LARGEST = 4000  # samples up to which all their pairs are formed
 LARGEST_MATCHING = 1000  # units of the smaller side; the assignment costs their square times the larger side
 N_BOOTSTRAPS = 400
 
@@ -51,6 +53,8 @@ def panel(both: Pair, split: Split, parts: Sequence[HeldOut]) -> dict[str, list[
         values = np.zeros(1)
         if np.isfinite(penalty):
             values = map_singular_values(x if source == "x" else y, part.observed, penalty)
+        for name, value in zip(_SHARE, _linear_share(x if source == "x" else y, part, split), strict=True):
+            found[name].append(value)
         found["pooled_R2"].append(_pooled(part, split))
         found["weak_mcc"].append(float(np.nanmean(r)) if np.isfinite(r).any() else np.nan)
         found["strong_mcc"].append(strong)
@@ -61,7 +65,9 @@ def panel(both: Pair, split: Split, parts: Sequence[HeldOut]) -> dict[str, list[
     return found
 
 
+_SHARE = ("linear_share", "linear_share_low", "linear_share_high")
 _NAMES = (
+    *_SHARE,
     "pooled_R2",
     "weak_mcc",
     "strong_mcc",
@@ -70,6 +76,15 @@ _NAMES = (
     "participation_predictors",
     "participation_targets",
 )
+
+
+def _linear_share(source: Any, part: HeldOut, split: Split) -> tuple[float, float, float]:
+    """The share with its bounds; none for time series, whose neighbouring groups share noise."""
+    varies = np.ptp(part.observed, axis=0) > 0
+    if len(source) > LARGEST or split.nuisance is not None or not varies.any():
+        return np.nan, np.nan, np.nan
+    one = linear_share(source, part.observed[:, varies], split.groups)
+    return one.value, one.value - NORMAL * one.error, one.value + NORMAL * one.error
 
 
 def _fold_of(split: Split, n: int) -> Any:

@@ -279,3 +279,60 @@ def test_errors_say_what_to_give():
     for bad in ([0.0, 1.0], [], [np.nan], [1e-12]):
         with pytest.raises(InputError, match=r"at least 1e-8 .* such as \[0.01, 1, 100\]; got"):
             linear.cross_validated_ridge(x, y, folds, inner, penalties=bad)
+
+
+def shares(worth, n=200, p=20, copies=1, n_draws=40, noise=1.0):
+    """Errors of the estimated share, and the standard errors it claims."""
+    found = []
+    for seed in range(n_draws):
+        rng = np.random.default_rng([seed, n, p])
+        size = np.linspace(3, 0.1, p)
+        x, weights = rng.standard_normal((n, p)) * size, rng.standard_normal((p, 5))
+        weights /= np.linalg.norm(weights * size[:, None], axis=0)
+        groups = np.arange(n) // copies
+        rest = rng.standard_normal((n, 5))[groups] * (1 + (noise - 1) * np.abs(x[:, :1]) / size[0])
+        rest /= np.sqrt(1 + 2 * (noise - 1) * np.sqrt(2 / np.pi) + (noise - 1) ** 2)
+        one = linear.linear_share(x, np.sqrt(worth) * x @ weights + np.sqrt(1 - worth) * rest + 5, groups)
+        found.append([one.value - worth, one.error])
+    return np.array(found).T
+
+
+@pytest.mark.parametrize("settings", [{"worth": 0.0, "p": 90}, {"worth": 0.2}, {"worth": 0.6, "noise": 3.0}])
+def test_the_linear_share_is_what_is_linear_whatever_the_map_finds(settings):
+    off, claimed = shares(**settings)
+    assert abs(off.mean()) < 3 * off.std(ddof=1) / np.sqrt(len(off))
+    assert (np.abs(off) < 1.96 * claimed).mean() >= 0.85
+    assert claimed.mean() < 2 * off.std(ddof=1)
+
+
+def test_noise_shared_within_groups_is_no_linear_share():
+    together, _ = shares(0.2, copies=2)
+    assert abs(together.mean()) < 3 * together.std(ddof=1) / np.sqrt(len(together))
+    rng = np.random.default_rng(0)
+    x = np.repeat(rng.standard_normal((100, 20)), 2, axis=0) + 0.01 * rng.standard_normal((200, 20))
+    y = np.repeat(rng.standard_normal((100, 5)), 2, axis=0)
+    apart, tied = (linear.linear_share(x, y, groups).value for groups in (np.arange(200), np.arange(200) // 2))
+    assert apart > 0.1
+    assert abs(tied) < 0.1
+
+
+def test_the_linear_share_equals_refits_without_each_group():
+    x, y = planted(40, 6, 2)
+    groups = np.repeat(np.arange(20), 2)
+    gain = np.zeros(2)
+    for group in range(20):
+        own = groups == group
+        design = np.column_stack([np.ones(40), x])
+        predicted = design[own] @ np.linalg.lstsq(design[~own], y[~own], rcond=None)[0]
+        gain += ((y[own] - y.mean(0)) * (predicted - y[~own].mean(0))).sum(0)
+    expected = (gain / ((y - y.mean(0)) ** 2).sum(0)).mean()
+    assert linear.linear_share(x, y, groups).value == pytest.approx(expected)
+    exact = linear.linear_share(x, x @ np.ones((6, 1)), np.arange(40))
+    assert exact.value == pytest.approx(1, abs=0.05)
+    for few in (
+        linear.linear_share(x, y, np.zeros(40)),
+        linear.linear_share(np.hstack([x] + [x**k for k in (2, 3, 4)]), y, groups),
+    ):
+        assert np.isnan([few.value, few.error]).all()
+    alone = np.column_stack([x, np.arange(40) == 3])  # a direction that one row alone knows
+    assert np.isnan(linear.linear_share(alone, y, np.arange(40)).value)

@@ -10,6 +10,7 @@ from neurosparse.backend.linear.lowrank import LowRank, LowRankScores, cross_val
 from neurosparse.backend.linear.panel import map_singular_values, matched_correlations, participation_ratio
 from neurosparse.backend.linear.ridge import RidgeFold, isometric, ridge_fold, ridge_predict
 from neurosparse.backend.linear.scoring import correlations, fisher_mean, held_out_scores
+from neurosparse.backend.linear.share import Share, linear_share
 from neurosparse.backend.linear.validation import PENALTIES, RidgeScores, cross_validated_ridge
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "LowRankScores",
     "RidgeFold",
     "RidgeScores",
+    "Share",
     "correlations",
     "cross_validated_low_rank",
     "cross_validated_ridge",
@@ -27,6 +29,7 @@ __all__ = [
     "inner_correlations",
     "inner_errors",
     "isometric",
+    "linear_share",
     "map_singular_values",
     "matched_correlations",
     "participation_ratio",

@@ -7,31 +7,18 @@ can be estimated all the same, because coefficients enter the covariance of samp
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosparse.backend.linear import isometric
+from neurosparse.backend.linear import Share, isometric
+from neurosparse.backend.linear.share import MOST_DIRECTIONS, UNKNOWN, orthonormal, share_of_pairs
 from neurosparse.backend.resampling import label_codes
 
 Array = NDArray[np.floating]
 
-MOST_DIRECTIONS = 0.5  # of the samples: with more linear directions noise and signal cannot be told apart
 N_SWEEPS = 300
 TOLERANCE = 1e-6
-
-
-@dataclass(frozen=True)
-class Share:
-    """A share of variance, the standard error of its estimate, and the error it would have if the share were 0.
-
-    All NaN where it cannot be had.
-    """
-
-    value: float
-    error: float
-    null_error: float
 
 
 def nonlinear_shares(
@@ -86,13 +73,9 @@ def nonlinear_shares(
     """
     x = isometric(x)
     n = len(x)
-    columns = [np.ones((n, 1)), *([] if nuisance is None else [nuisance]), x]
-    columns = [one / max(float(np.linalg.norm(one)), 1e-300) for one in columns]
-    left, size, _ = np.linalg.svd(np.hstack(columns), full_matrices=False)
-    basis = left[:, size > 1e-10 * size[0]]
-    unknown = Share(float("nan"), float("nan"), float("nan"))
+    basis = orthonormal(np.ones((n, 1)), nuisance, x)
     if basis.shape[1] > MOST_DIRECTIONS * n:
-        return {order: [unknown] * len(targets) for order in orders}
+        return {order: [UNKNOWN] * len(targets) for order in orders}
     codes = label_codes(groups, "groups")[1]
     products = x @ x.T
     products /= np.trace(products) / n
@@ -101,7 +84,7 @@ def nonlinear_shares(
         kernel = _without(products**order, basis)
         between = _between_groups(kernel, basis, codes)
         found[order] = [
-            unknown if between is None else _share(kernel, between, _alike(y, basis), basis.shape[1], codes)
+            UNKNOWN if between is None else _share(kernel, between, _alike(y, basis), basis.shape[1], codes)
             for y in targets
         ]
     return found
@@ -116,12 +99,7 @@ def _alike(y: Array, basis: Array) -> Array:
 
 def _share(kernel: Array, between: Array, alike: Array, n_linear: int, codes: NDArray[np.int64]) -> Share:
     scale = float(np.trace(kernel)) / (len(kernel) - n_linear) / float(np.vdot(between, kernel))
-    pairs = between * alike
-    grouped = pairs if codes.max() + 1 == len(codes) else _summed(_summed(pairs, codes).T, codes)
-    influence = 2 * grouped.sum(axis=1)
-    twice = 2 * float((grouped**2).sum())
-    variance = max(float(((influence - influence.mean()) ** 2).sum()) - twice, twice)
-    return Share(scale * float(pairs.sum()), scale * float(np.sqrt(variance)), scale * float(np.sqrt(twice)))
+    return share_of_pairs(between * alike, codes, scale)
 
 
 def _between_groups(kernel: Array, basis: Array, codes: NDArray[np.int64]) -> Array | None:
@@ -143,9 +121,3 @@ def _without(square: Array, basis: Array) -> Array:
     half = basis.T @ square
     square = square - basis @ half
     return np.asarray(square - (square @ basis) @ basis.T)
-
-
-def _summed(rows: Array, codes: NDArray[np.int64]) -> Array:
-    total = np.zeros((codes.max() + 1, rows.shape[1]))
-    np.add.at(total, codes, rows)
-    return total
