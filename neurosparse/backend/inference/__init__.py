@@ -6,8 +6,9 @@ both stop by the same duality gap. Imports numpy, scipy, numba, torch, `errors` 
 """
 
 from neurosparse.backend.inference.certificate import duality_gap, kkt_violation, objective
-from neurosparse.backend.inference.encoding import Encoding, Solver, encode, encode_checked
+from neurosparse.backend.inference.encoding import Solver, encode, encode_checked
 from neurosparse.backend.inference.problem import Array, Codes
+from neurosparse.backend.inference.result import Encoding
 from neurosparse.backend.inference.selection import held_out_entries, penalty_for
 
 __all__ = [

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -16,8 +16,13 @@ import torch
 from neurosparse.backend.devices import one_thread
 from neurosparse.backend.inference.kernels import (
     FIRST_MOVE,
+    Active,
+    Local,
+    Task,
+    Worth,
     gather_active,
     make_local,
+    make_worth,
     pad,
     solve_cached,
     solve_round,
@@ -86,22 +91,22 @@ def solve_by_coordinates(
     n_samples, n_atoms = len(problem.x), len(problem.atoms)
     form = form_of(n_samples, n_atoms, problem.x.element_size(), problem.observed is not None)
     block = max(64, min(512, 2**20 // max(n_atoms, 1)))
+    task = _task(problem, greedy, tol, max_iter)
     if form == "whole" and room is not None and n_samples <= block and n_atoms <= GRAM_BLOCK:
-        return form, [_at_once(problem, start(0, n_samples), room, (greedy, tol, max_iter))]
+        return form, [_at_once(problem, start(0, n_samples), room, task)]
     gram = problem.x.new_empty((0, 0)) if form == "factored" else _gram(problem.atoms, n_threads)
-    options = (greedy, tol, max_iter)
 
     def work(i: int, j: int) -> Found:
         part, before = problem.rows(i, j), start(i, j)
         if form != "whole":
-            found = (_cached if form == "cached" else _factored)(part, gram, before, options)
+            found = (_cached if form == "cached" else _factored)(part, gram, before, task)
             if room is not None:
                 spread(found, room[i:j])
             return found
         z = part.x.new_zeros((j - i, n_atoms)) if room is None else room[i:j]
         if before is not None:
             z.copy_(before)
-        found = _whole(part, gram, z, before is not None, options)
+        found = _whole(part, gram, z, before is not None, task)
         return active_codes(found) if room is None else found
 
     return form, in_blocks(work, n_samples, block, n_threads)
@@ -121,17 +126,30 @@ def in_blocks(work: Callable[[int, int], Made], n: int, size: int, n_threads: in
         torch.set_num_threads(before)
 
 
-def _at_once(problem: Problem, before: Tensor | None, room: Tensor, options: tuple) -> Found:
+def _task(problem: Problem, greedy: bool, tol: float, max_iter: int) -> Task:
+    penalty = problem.penalty.numpy()
+    finest = 1e-7 if problem.x.dtype == torch.float32 else 1e-14
+    return Task(penalty, 1 / penalty, problem.nonnegative, greedy, tol, max_iter, finest)
+
+
+def _at_once(problem: Problem, before: Tensor | None, room: Tensor, task: Task) -> Found:
     """One block alone, without what many need: a learner comes here thousands of times with a few hundred rows."""
     with one_thread():
         if before is not None:
             room.copy_(before)
-        return _whole(problem, problem.atoms @ problem.atoms.T, room, before is not None, options)
+        return _whole(problem, problem.atoms @ problem.atoms.T, room, before is not None, task)
 
 
 def _gram(atoms: Tensor, n_threads: int) -> Tensor:
-    parts = in_blocks(lambda i, j: atoms[i:j] @ atoms.T, len(atoms), GRAM_BLOCK, n_threads)
-    return parts[0] if len(parts) == 1 else torch.cat(parts)
+    """Products of all atoms: those right of the diagonal are made, and copied below it."""
+    gram = atoms.new_empty((len(atoms), len(atoms)))
+
+    def fill(i: int, j: int) -> None:
+        torch.mm(atoms[i:j], atoms[i:].T, out=gram[i:j, i:])
+        gram[j:, i:j] = gram[i:j, j:].T
+
+    in_blocks(fill, len(atoms), GRAM_BLOCK, n_threads)
+    return gram
 
 
 def active_codes(found: Found) -> Found:
@@ -155,42 +173,22 @@ def spread(found: Found, room: Tensor) -> None:
     room.scatter_add_(1, found.atom, found.codes)
 
 
-def _whole(problem: Problem, gram: Tensor, z: Tensor, warm: bool, options: tuple) -> Found:
-    greedy, tol, max_iter = options
-    penalty, known = _with_void_atoms(problem.penalty.numpy(), gram.numpy())
-    numbers = _certificate(len(z))
-    solve_whole(
-        (problem.x @ problem.atoms.T).numpy(),
-        _squared(problem),
-        known,
-        penalty,
-        1 / penalty,
-        problem.nonnegative,
-        greedy,
-        warm,
-        tol,
-        max_iter,
-        _finest(problem),
-        z.numpy(),
-        *numbers,
-    )
-    return Found(None, z, None, *_tensors(numbers, z))
+def _whole(problem: Problem, gram: Tensor, z: Tensor, warm: bool, task: Task) -> Found:
+    worth, (task, known) = make_worth(len(z)), _with_void_atoms(task, gram.numpy())
+    correlation = (problem.x @ problem.atoms.T).numpy()
+    solve_whole(correlation, _squared(problem), known, task, warm, z.numpy(), worth)
+    return Found(None, z, None, *_tensors(worth, z))
 
 
-def _with_void_atoms(penalty: np.ndarray, gram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _with_void_atoms(task: Task, gram: np.ndarray) -> tuple[Task, np.ndarray]:
     """Penalties and Gram matrix of as many atoms as the kernels like best, those at the end of no norm."""
-    n_atoms = len(penalty)
-    size = pad(n_atoms, penalty.itemsize)
+    n_atoms = len(gram)
+    size = pad(n_atoms, gram.itemsize)
     if size == n_atoms:
-        return penalty, gram
-    penalties, known = np.ones(size, penalty.dtype), np.zeros((size, size), gram.dtype)
-    penalties[:n_atoms], known[:n_atoms, :n_atoms] = penalty, gram
-    return penalties, known
-
-
-def _finest(problem: Problem) -> float:
-    """The move, as a share of the penalty, below which rounding decides."""
-    return 1e-7 if problem.x.dtype == torch.float32 else 1e-14
+        return task, gram
+    penalty, known = np.ones(size, gram.dtype), np.zeros((size, size), gram.dtype)
+    penalty[:n_atoms], known[:n_atoms, :n_atoms] = task.penalty, gram
+    return task._replace(penalty=penalty, rate=1 / penalty), known
 
 
 def _squared(problem: Problem) -> np.ndarray:
@@ -199,98 +197,54 @@ def _squared(problem: Problem) -> np.ndarray:
     return squared
 
 
-def _cached(problem: Problem, gram: Tensor, start: Tensor | None, options: tuple) -> Found:
-    greedy, tol, max_iter = options
-    penalty = problem.penalty.numpy()
-    local, index, z, count = _room(problem, start)
-    numbers = _certificate(len(z))
-    solve_cached(
-        (problem.x @ problem.atoms.T).numpy(),
-        _squared(problem),
-        gram.numpy(),
-        penalty,
-        1 / penalty,
-        local,
-        problem.nonnegative,
-        greedy,
-        tol,
-        max_iter,
-        _finest(problem),
-        index.numpy(),
-        z.numpy(),
-        count.numpy(),
-        *numbers,
-    )
-    return _trimmed(index, z, count, numbers)
+def _cached(problem: Problem, gram: Tensor, start: Tensor | None, task: Task) -> Found:
+    worth, (local, active) = make_worth(len(problem.x)), _room(problem, start)
+    correlation = (problem.x @ problem.atoms.T).numpy()
+    solve_cached(correlation, _squared(problem), gram.numpy(), task, local, active, worth)
+    return _trimmed(active, worth)
 
 
-def _factored(problem: Problem, gram: Tensor, start: Tensor | None, options: tuple) -> Found:
-    greedy, tol, max_iter = options
-    x, atoms, penalty = problem.x.contiguous(), problem.atoms.contiguous(), problem.penalty.numpy()
-    local, index, z, count = _room(problem, start)
-    numbers = _certificate(len(z))
+def _factored(problem: Problem, gram: Tensor, start: Tensor | None, task: Task) -> Found:
+    x, atoms = problem.x.contiguous(), problem.atoms.contiguous()
+    worth, (local, active) = make_worth(len(x)), _room(problem, start)
     residual = (x if start is None else problem.residual(start @ atoms)).clone().contiguous()
-    observed = x.new_empty((0, 0)) if problem.observed is None else problem.observed.contiguous()
-    threshold = np.full(len(x), FIRST_MOVE * tol)
-    done = np.zeros(len(x), dtype=bool)
+    observed = (gram if problem.observed is None else problem.observed.contiguous()).numpy()
+    threshold, done = np.full(len(x), FIRST_MOVE * task.tol), np.zeros(len(x), dtype=bool)
+    left, units = residual.numpy(), atoms.numpy()
     while not done.all():
         rows = np.flatnonzero(~done)
-        solve_round(
-            rows,
-            (residual[torch.from_numpy(rows)] @ atoms.T).numpy(),
-            x.numpy(),
-            residual.numpy(),
-            observed.numpy(),
-            atoms.numpy(),
-            penalty,
-            1 / penalty,
-            local,
-            problem.nonnegative,
-            greedy,
-            tol,
-            max_iter,
-            _finest(problem),
-            index.numpy(),
-            z.numpy(),
-            count.numpy(),
-            threshold,
-            *numbers,
-            done,
-        )
-    return _trimmed(index, z, count, numbers)
+        slopes = (residual[torch.from_numpy(rows)] @ atoms.T).numpy()
+        solve_round(rows, slopes, x.numpy(), left, observed, units, task, local, active, threshold, worth, done)
+    return _trimmed(active, worth)
 
 
-def _room(problem: Problem, start: Tensor | None) -> tuple[Any, Tensor, Tensor, Tensor]:
-    """A thread's workspace, and active codes (sample, candidate): those to start from."""
+def _room(problem: Problem, start: Tensor | None) -> tuple[Local, Active]:
+    """A thread's workspace, and active codes: those to start from."""
     (n_samples, n_units), n_atoms = problem.x.shape, len(problem.atoms)
     count = torch.zeros(n_samples, dtype=torch.int64) if start is None else (start != 0).sum(1)
     needed = int(count.max()) if n_samples else 0
     # At an optimum no more atoms than units need be active, save by a tie.
     capacity = min(n_atoms, max(MIN_CANDIDATES, 2 * n_units, needed + MIN_CANDIDATES // 2))
-    index = torch.zeros((n_samples, capacity), dtype=torch.int32)
-    z = problem.x.new_zeros((n_samples, capacity))
+    local = make_local(n_atoms, n_units, capacity, problem.x.numpy().dtype)
+    index = torch.zeros((n_samples, len(local.atom)), dtype=torch.int32)
+    z = problem.x.new_zeros(index.shape)
     if start is not None:
         sample, atom = torch.nonzero(start, as_tuple=True)
         place = torch.arange(len(sample)) - (count.cumsum(0) - count)[sample]
         index[sample, place] = atom.int()
         z[sample, place] = start[sample, atom]
-    return make_local(n_atoms, n_units, capacity, problem.x.numpy().dtype), index, z, count
+    return local, Active(index.numpy(), z.numpy(), count.numpy())
 
 
-def _certificate(n_samples: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Room for objective, gap, KKT violation and iterations."""
-    value, gap, kkt = np.zeros((3, n_samples))
-    return value, gap, kkt, np.zeros(n_samples, dtype=np.int64)
+def _tensors(worth: Worth, like: Tensor) -> list[Tensor]:
+    value, gap, kkt, iterations = map(torch.from_numpy, worth)
+    return [value.to(like), gap.to(like), kkt.to(like), iterations]
 
 
-def _tensors(numbers: tuple[np.ndarray, ...], z: Tensor) -> list[Tensor]:
-    value, gap, kkt, iterations = map(torch.from_numpy, numbers)
-    return [value.to(z), gap.to(z), kkt.to(z), iterations]
-
-
-def _trimmed(index: Tensor, z: Tensor, count: Tensor, numbers: tuple[np.ndarray, ...]) -> Found:
+def _trimmed(active: Active, worth: Worth) -> Found:
     """Without the columns that no row uses; what stands behind a row's last code is cleared."""
+    index, z, count = map(torch.from_numpy, active)
     width = max(1, int(count.max())) if len(count) else 1
     used = torch.arange(width) < count[:, None]
     index, z = torch.where(used, index[:, :width], 0).long(), torch.where(used, z[:, :width], 0)
-    return Found(index, z, count, *_tensors(numbers, z))
+    return Found(index, z, count, *_tensors(worth, z))

@@ -9,13 +9,18 @@ from neurosparse.backend.inference.kernels.candidates import Local, gather_activ
 from neurosparse.backend.inference.kernels.certificate import squared_norms
 from neurosparse.backend.inference.kernels.descent import FIRST_MOVE, pad
 from neurosparse.backend.inference.kernels.rows import solve_cached, solve_round
+from neurosparse.backend.inference.kernels.task import Active, Task, Worth, make_worth
 from neurosparse.backend.inference.kernels.whole import solve_whole
 
 __all__ = [
     "FIRST_MOVE",
+    "Active",
     "Local",
+    "Task",
+    "Worth",
     "gather_active",
     "make_local",
+    "make_worth",
     "pad",
     "solve_cached",
     "solve_round",

@@ -1,7 +1,6 @@
 """The few atoms that one row is solved on: who is among them, and their small Gram matrix.
 
-Its rows are made when an atom first moves: looked up in the Gram matrix of all atoms, or from the atoms themselves
-where the row was observed.
+It is looked up in the Gram matrix of all atoms, or made from the atoms themselves where the row was observed.
 """
 
 from __future__ import annotations
@@ -11,8 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from neurosparse.backend.inference.kernels.compiling import compiled, key, value_of
-from neurosparse.backend.inference.kernels.descent import descend
+from neurosparse.backend.inference.kernels.descent import LANES, descend, pad
 from neurosparse.backend.inference.kernels.leap import MAX_LEAP
+from neurosparse.backend.inference.kernels.task import Active, Task
 
 # Candidates to begin with; half as many are added at least when others turn out to exceed their penalty.
 FIRST_WANT = 64
@@ -28,8 +28,7 @@ class Local(NamedTuple):
     penalty: np.ndarray  # (candidate,)
     rate: np.ndarray  # (candidate,) 1 / penalty
     norm: np.ndarray  # (candidate,) of the atom where the row is observed
-    slot: np.ndarray  # (candidate,) int32: row of `gram`, or -1
-    gram: np.ndarray  # (slot, candidate)
+    gram: np.ndarray  # (candidate, candidate) of the atoms where the row is observed, of unit norm there
     ratio: np.ndarray  # (atom,) slope over penalty
     pace: np.ndarray  # (4,) int64, see `descend`
     support: np.ndarray  # (active,) int64
@@ -39,7 +38,8 @@ class Local(NamedTuple):
 
 
 def make_local(n_atoms: int, n_units: int, capacity: int, dtype: np.dtype) -> Local:
-    """Room for one thread."""
+    """Room for one thread, rows of the Gram matrix so far apart that a column is spread over the cache."""
+    capacity, line = pad(capacity, dtype.itemsize), 64 // dtype.itemsize
     return Local(
         atom=np.zeros(capacity, np.int32),
         place=np.full(n_atoms, -1, np.int32),
@@ -48,8 +48,7 @@ def make_local(n_atoms: int, n_units: int, capacity: int, dtype: np.dtype) -> Lo
         penalty=np.ones(capacity, dtype),
         rate=np.ones(capacity, dtype),
         norm=np.ones(capacity, dtype),
-        slot=np.full(capacity, -1, np.int32),
-        gram=np.zeros((capacity, capacity), dtype),
+        gram=np.zeros((capacity, capacity + line), dtype),
         ratio=np.zeros(n_atoms, dtype),
         pace=np.zeros(4, np.int64),
         support=np.zeros(MAX_LEAP, np.int64),
@@ -60,26 +59,25 @@ def make_local(n_atoms: int, n_units: int, capacity: int, dtype: np.dtype) -> Lo
 
 
 @compiled
-def enter(local: Local, index: np.ndarray, codes: np.ndarray, count: int) -> int:  # pragma: no cover (compiled)
-    """The codes to start from become the first candidates."""
+def enter(local: Local, active: Active, i: int) -> int:  # pragma: no cover (compiled)
+    """The codes of row i to start from become the first candidates; how many they are."""
+    count = active.n_used[i]
     for p in range(count):
-        local.atom[p], local.z[p] = index[p], codes[p]
-        local.place[index[p]] = p
-    for p in range(count, len(local.z)):
-        local.z[p] = 0
+        local.atom[p], local.z[p] = active.atom[i, p], active.codes[i, p]
+        local.place[local.atom[p]] = p
     return count
 
 
 @compiled
-def leave(local: Local, size: int, index: np.ndarray, codes: np.ndarray) -> int:  # pragma: no cover (compiled)
-    """The active codes are written down and the candidates forgotten; how many are active."""
+def leave(local: Local, size: int, active: Active, i: int) -> None:  # pragma: no cover (compiled)
+    """The active codes are written down as those of row i, and the candidates forgotten."""
     kept = 0
     for p in range(size):
         local.place[local.atom[p]] = -1
         if local.z[p] != 0:
-            index[kept], codes[kept] = local.atom[p], local.z[p]
+            active.atom[i, kept], active.codes[i, kept] = local.atom[p], local.z[p]
             kept += 1
-    return kept
+    active.n_used[i] = kept
 
 
 @compiled
@@ -110,87 +108,63 @@ def work_on(
     local: Local,
     size: int,
     known: int,
-    n_slots: int,
     want: int,
     greatest: float,
     slopes: np.ndarray,
-    penalty: np.ndarray,
-    rate: np.ndarray,
-    nonnegative: bool,
-    greedy: bool,
+    task: Task,
     threshold: float,
     steps: int,
     gram: np.ndarray,
     atoms: np.ndarray,
     observed: np.ndarray,
-) -> tuple[int, int, int]:  # pragma: no cover (compiled)
-    """Pick candidates by the `slopes` of all atoms and descend among them; candidates, slots, steps made.
+) -> tuple[int, int]:  # pragma: no cover (compiled)
+    """Pick candidates by the `slopes` of all atoms and descend among them; how many there are, and the steps made.
 
     The first `known` of `size` candidates were here in the last round, the others are codes to start from.
     """
     size = _pick(local, greatest, want, size)
-    for p in range(known, size):
-        j = local.atom[p]
-        norm = penalty.dtype.type(_observed_norm(atoms[j], observed) if len(observed) > 0 else 1.0)
-        local.norm[p] = norm
-        local.z[p] *= norm
-        local.penalty[p], local.rate[p], local.slot[p] = penalty[j] / norm, rate[j] * norm, -1
+    _meet(local, known, size, task, gram, atoms, observed)
     for p in range(size):
         local.slope[p] = slopes[local.atom[p]] / local.norm[p]
-        if p < known and local.slot[p] >= 0:
-            _fill(local, p, known, size, gram, atoms, observed)
-    for p in range(known, size):
-        if local.z[p] != 0:
-            local.slot[p] = n_slots
-            n_slots += 1
-            _fill(local, p, 0, size, gram, atoms, observed)
+    lanes = LANES // local.z.itemsize
+    width = -(-size // lanes) * lanes
+    for p in range(size, width):  # void: they never move
+        local.z[p], local.slope[p], local.rate[p] = 0, 0, 0
     local.pace[:] = 0
-    local.pace[3] = size - 1
-    while True:
-        p = descend(
-            local.z,
-            local.slope,
-            local.penalty,
-            local.rate,
-            local.slot,
-            local.gram,
-            size,
-            nonnegative,
-            greedy,
-            threshold,
-            steps,
-            local.pace,
-            local.support,
-            local.factor,
-            local.aims,
-        )
-        if p < 0:
-            return size, n_slots, local.pace[0]
-        local.slot[p] = n_slots
-        n_slots += 1
-        _fill(local, p, 0, size, gram, atoms, observed)
+    local.pace[3] = width - 1
+    descend(
+        local.z,
+        local.slope,
+        local.penalty,
+        local.rate,
+        local.gram,
+        width,
+        task.nonnegative,
+        task.greedy,
+        threshold,
+        steps,
+        local.pace,
+        local.support,
+        local.factor,
+        local.aims,
+    )
+    return size, local.pace[0]
 
 
 @compiled
 def make_room(
-    local: Local, size: int, gram: np.ndarray, atoms: np.ndarray, observed: np.ndarray
+    local: Local, size: int, task: Task, gram: np.ndarray, atoms: np.ndarray, observed: np.ndarray
 ) -> int:  # pragma: no cover (compiled)
-    """Let go of the candidates at zero; how many are left, which is the slots they take."""
+    """Let go of the candidates at zero; how many are left."""
     kept = 0
     for p in range(size):
         j = local.atom[p]
+        local.place[j] = -1
         if local.z[p] != 0:
-            local.atom[kept], local.z[kept], local.slope[kept] = j, local.z[p], local.slope[p]
-            local.penalty[kept], local.rate[kept] = local.penalty[p], local.rate[p]
-            local.norm[kept] = local.norm[p]
+            local.atom[kept], local.z[kept] = j, local.z[p] / local.norm[p]
             local.place[j] = kept
             kept += 1
-        else:
-            local.place[j] = -1
-    for p in range(kept):
-        local.slot[p] = p
-    for p in range(kept):
-        _fill(local, p, 0, kept, gram, atoms, observed)
+    _meet(local, 0, kept, task, gram, atoms, observed)
     return kept
 
 
@@ -217,12 +191,12 @@ def _pick(local: Local, greatest: float, want: int, size: int) -> int:  # pragma
     """Add the atoms whose slope most exceeds their penalty to the candidates, about `want`; the new size."""
     ratio, atom, place = local.ratio, local.atom, local.place
     n_atoms = len(ratio)
-    lowest, half = ratio.dtype.type(1), ratio.dtype.type(0.5)
-    threshold, above = lowest, greatest
+    none, one, half = ratio.dtype.type(0), ratio.dtype.type(1), ratio.dtype.type(0.5)  # counts too: they vectorise
+    lowest, threshold, above = one, one, greatest
     for _ in range(8):
-        count = 0
+        count = none
         for j in range(n_atoms):
-            count += 1 if ratio[j] > threshold else 0
+            count += one if ratio[j] > threshold else none
         if threshold == lowest and count <= want:
             break
         if count > want:
@@ -236,10 +210,10 @@ def _pick(local: Local, greatest: float, want: int, size: int) -> int:  # pragma
     start = 0
     while start < n_atoms:
         stop = min(start + 16, n_atoms)
-        count = 0
+        count = none
         for j in range(start, stop):
-            count += 1 if ratio[j] > threshold else 0
-        if count > 0:
+            count += one if ratio[j] > threshold else none
+        if count > none:
             for j in range(start, stop):
                 if ratio[j] > threshold and place[j] < 0 and size < capacity:
                     atom[size] = j
@@ -251,30 +225,49 @@ def _pick(local: Local, greatest: float, want: int, size: int) -> int:  # pragma
 
 
 @compiled
-def _fill(
-    local: Local, p: int, start: int, size: int, gram: np.ndarray, atoms: np.ndarray, observed: np.ndarray
+def _meet(
+    local: Local, known: int, size: int, task: Task, gram: np.ndarray, atoms: np.ndarray, observed: np.ndarray
 ) -> None:  # pragma: no cover (compiled)
-    """The local Gram's row of candidate p, its columns from start to size: looked up, or from the atoms themselves."""
-    row = local.gram[local.slot[p]]
-    j = local.atom[p]
-    if len(gram) > 0:
-        known = gram[j]
-        for q in range(start, size):
-            row[q] = known[local.atom[q]]
-        return
-    n_units = atoms.shape[1]
-    seen = local.seen
+    """Norm, penalty and rows of the Gram matrix of the candidates after the first `known`."""
+    for p in range(known, size):
+        j = local.atom[p]
+        norm = task.penalty.dtype.type(_observed_norm(atoms[j], observed) if len(observed) > 0 else 1.0)
+        local.norm[p] = norm
+        local.z[p] *= norm
+        local.penalty[p], local.rate[p] = task.penalty[j] / norm, task.rate[j] * norm
+        row = local.gram[p]
+        if len(gram) > 0:
+            looked_up = gram[j]
+            for q in range(p + 1):
+                row[q] = looked_up[local.atom[q]]
+        else:
+            _products(local, p, atoms, observed)
+        for q in range(p):
+            local.gram[q, p] = row[q]
+
+
+@compiled
+def _products(local: Local, p: int, atoms: np.ndarray, observed: np.ndarray) -> None:  # pragma: no cover (compiled)
+    """Products of candidate p's atom with those before it and itself, where the row is observed."""
+    seen, row = local.seen, local.gram[p]
+    n_units = len(seen)
     for u in range(n_units):
-        seen[u] = atoms[j, u]
+        seen[u] = atoms[local.atom[p], u]
     if len(observed) > 0:
         for u in range(n_units):
             seen[u] *= observed[u]
-    for q in range(start, size):
-        other = atoms[local.atom[q]]
-        value = seen.dtype.type(0)
+    for start in range(0, p + 1, 4):  # four at a time; past the last it is that again
+        q0, q1, q2, q3 = start, min(start + 1, p), min(start + 2, p), min(start + 3, p)
+        a0, a1, a2, a3 = atoms[local.atom[q0]], atoms[local.atom[q1]], atoms[local.atom[q2]], atoms[local.atom[q3]]
+        v0 = v1 = v2 = v3 = seen.dtype.type(0)
         for u in range(n_units):
-            value += seen[u] * other[u]
-        row[q] = value / (local.norm[p] * local.norm[q])
+            v0 += seen[u] * a0[u]
+            v1 += seen[u] * a1[u]
+            v2 += seen[u] * a2[u]
+            v3 += seen[u] * a3[u]
+        row[q0], row[q1], row[q2], row[q3] = v0, v1, v2, v3
+    for q in range(p + 1):
+        row[q] /= local.norm[p] * local.norm[q]
 
 
 @compiled

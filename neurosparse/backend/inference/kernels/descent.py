@@ -7,8 +7,8 @@ import numpy as np
 from neurosparse.backend.inference.kernels.compiling import compiled, inlined, key
 from neurosparse.backend.inference.kernels.leap import leap
 
-# A row that has made so many steps per active code since its last leap leaps again.
-PATIENCE = 60
+# A row that has made so many steps since its last leap, and as many as it has active codes, leaps again.
+PATIENCE = 100
 # Tolerated move, as a share of the penalty, per unit of tolerated gap; asked for less where the gap is not met.
 FIRST_MOVE = 3.0
 LESS = 0.3
@@ -41,7 +41,6 @@ def descend(
     slope: np.ndarray,
     penalty: np.ndarray,
     rate: np.ndarray,
-    slot: np.ndarray,
     gram: np.ndarray,
     size: int,
     nonnegative: bool,
@@ -52,12 +51,11 @@ def descend(
     support: np.ndarray,
     factor: np.ndarray,
     aims: np.ndarray,
-) -> int:  # pragma: no cover (compiled)
-    """Move candidates until none would move by more than the threshold; returns -1, or whose Gram row is wanted.
+) -> None:  # pragma: no cover (compiled)
+    """Move candidates until none would move by more than the threshold.
 
-    ``slot[p]`` is the row of `gram` (finite throughout) that holds candidate p's, or -1 where it was not made yet: make
-    it and call again. ``pace``: steps made, those since the last leap, active codes won, the candidate moved last; to
-    begin with 0, 0, 0 and the last candidate. The last three are room for `leap`.
+    ``pace``: steps made, those since the last leap, active codes won, the candidate moved last; to begin with 0, 0, 0
+    and the last candidate. The last three are room for `leap`. `gram` is finite throughout.
 
     One loop moves the slopes and finds who would now move furthest. It stands here and in no function of its own, since
     handing over arrays takes as long as the loop.
@@ -84,7 +82,7 @@ def descend(
             pace[1], move = 0, none
             blocked = True
             while blocked:
-                pace[2], blocked = leap(z, slope, penalty, slot, gram, size, support, factor, aims)
+                pace[2], blocked = leap(z, slope, penalty, gram, size, support, factor, aims)
             continue
         best = top & low
         if not greedy:  # the next one around the circle that would move
@@ -94,11 +92,8 @@ def descend(
                     break
         far = share_of(z[best], slope[best], penalty[best], rate[best], nonnegative)
         if far <= threshold or pace[0] >= steps:
-            return -1
-        row = slot[best]
-        if row < 0:
-            return best
-        before = z[best]
+            return
+        row, before = best, z[best]
         aim = before + slope[best]
         under = none if nonnegative else min(aim + penalty[best], none)
         z[best] = max(aim - penalty[best], none) + under

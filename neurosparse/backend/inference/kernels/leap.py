@@ -17,7 +17,6 @@ def leap(
     z: np.ndarray,
     slope: np.ndarray,
     penalty: np.ndarray,
-    slot: np.ndarray,
     gram: np.ndarray,
     size: int,
     support: np.ndarray,
@@ -37,7 +36,7 @@ def leap(
             n += 1
     if n > len(support):
         return n, False
-    full = _factorise(slot, gram, support, factor, n)
+    full = _factorise(gram, support, factor, n)
     bounded = full == n
     used = n if bounded else full + 1
     _direction(z, slope, penalty, support, factor, aims, full, bounded)
@@ -67,19 +66,17 @@ def leap(
             z[p] = 0
         else:
             z[p] += move
-        row = gram[slot[p]]
+        row = gram[p]
         for q in range(size):
             slope[q] -= move * row[q]
     return n - (blocker >= 0), blocker >= 0
 
 
 @compiled
-def _factorise(
-    slot: np.ndarray, gram: np.ndarray, support: np.ndarray, factor: np.ndarray, n: int
-) -> int:  # pragma: no cover (compiled)
+def _factorise(gram: np.ndarray, support: np.ndarray, factor: np.ndarray, n: int) -> int:  # pragma: no cover (compiled)
     """Cholesky's factor of the support's Gram matrix, as far as its atoms are independent; how many are."""
     for a in range(n):
-        row = gram[slot[support[a]]]
+        row = gram[support[a]]
         for b in range(a):
             value = row[support[b]]
             for c in range(b):

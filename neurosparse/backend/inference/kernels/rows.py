@@ -8,6 +8,7 @@ from neurosparse.backend.inference.kernels.candidates import FIRST_WANT, Local, 
 from neurosparse.backend.inference.kernels.certificate import verdict
 from neurosparse.backend.inference.kernels.compiling import compiled
 from neurosparse.backend.inference.kernels.descent import FIRST_MOVE, LESS
+from neurosparse.backend.inference.kernels.task import Active, Task, Worth
 
 
 @compiled
@@ -15,70 +16,41 @@ def solve_cached(
     correlation: np.ndarray,
     squared: np.ndarray,
     gram: np.ndarray,
-    penalty: np.ndarray,
-    rate: np.ndarray,
+    task: Task,
     local: Local,
-    nonnegative: bool,
-    greedy: bool,
-    tol: float,
-    max_iter: int,
-    finest: float,
-    index: np.ndarray,
-    codes: np.ndarray,
-    count: np.ndarray,
-    value: np.ndarray,
-    gap: np.ndarray,
-    kkt: np.ndarray,
-    iterations: np.ndarray,
+    active: Active,
+    worth: Worth,
 ) -> None:  # pragma: no cover (compiled)
-    """Each row to its end, slopes of all atoms from the Gram rows of the active ones.
-
-    `index`, `codes` (sample, candidate) and `count` hold the active codes to start from, and then those found.
-    """
+    """Each row to its end, slopes of all atoms from the Gram rows of the active ones."""
     n_samples, n_atoms = correlation.shape
-    atoms = np.empty((0, 0), correlation.dtype)
-    observed = np.empty(0, correlation.dtype)
+    atoms, observed = np.empty((0, 0), correlation.dtype), np.empty(0, correlation.dtype)
     slopes = np.empty(n_atoms, correlation.dtype)
     for i in range(n_samples):
         c = correlation[i]
-        size = enter(local, index[i], codes[i], count[i])
-        n_slots, known, steps, made, want = 0, 0, 0, 1, FIRST_WANT
-        threshold = FIRST_MOVE * tol
+        size = enter(local, active, i)
+        known, steps, made, want = 0, 0, 1, FIRST_WANT
+        threshold = FIRST_MOVE * task.tol
         while True:
             _slopes(c, gram, local, size, slopes)
-            greatest = ratios(slopes, rate, nonnegative, local.ratio)
-            total, worst, fit, left = _sums(local, size, penalty, rate, slopes, c)
-            value[i], gap[i] = verdict(squared[i], squared[i] - fit, max(squared[i] - fit - left, 0.0), total, greatest)
-            kkt[i] = max(worst, greatest - 1)
-            if gap[i] <= tol or steps >= max_iter or threshold < finest:
+            greatest = ratios(slopes, task.rate, task.nonnegative, local.ratio)
+            total, worst, fit, left = _sums(local, size, task, slopes, c)
+            inner = squared[i] - fit
+            value, gap = verdict(squared[i], inner, max(inner - left, 0.0), total, greatest)
+            if gap <= task.tol or steps >= task.max_iter or threshold < task.finest:
                 break
             if made == 0 or (steps > 0 and greatest - 1 <= threshold):
                 threshold *= LESS
             if size + want > len(local.atom):
-                size = make_room(local, size, gram, atoms, observed)
-                known, n_slots = size, size
-            size, n_slots, made = work_on(
-                local,
-                size,
-                known,
-                n_slots,
-                want,
-                greatest,
-                slopes,
-                penalty,
-                rate,
-                nonnegative,
-                greedy,
-                threshold,
-                max_iter - steps,
-                gram,
-                atoms,
-                observed,
+                size = make_room(local, size, task, gram, atoms, observed)
+                known = size
+            more = task.max_iter - steps
+            size, made = work_on(
+                local, size, known, want, greatest, slopes, task, threshold, more, gram, atoms, observed
             )
             known, want = size, max(FIRST_WANT // 2, size // 2)
             steps += max(made, 1)
-        iterations[i] = steps
-        count[i] = leave(local, size, index[i], codes[i])
+        worth.value[i], worth.gap[i], worth.kkt[i], worth.iterations[i] = value, gap, max(worst, greatest - 1), steps
+        leave(local, size, active, i)
 
 
 @compiled
@@ -89,28 +61,17 @@ def solve_round(
     residual: np.ndarray,
     observed: np.ndarray,
     atoms: np.ndarray,
-    penalty: np.ndarray,
-    rate: np.ndarray,
+    task: Task,
     local: Local,
-    nonnegative: bool,
-    greedy: bool,
-    tol: float,
-    max_iter: int,
-    finest: float,
-    index: np.ndarray,
-    codes: np.ndarray,
-    count: np.ndarray,
+    active: Active,
     threshold: np.ndarray,
-    value: np.ndarray,
-    gap: np.ndarray,
-    kkt: np.ndarray,
-    iterations: np.ndarray,
+    worth: Worth,
     done: np.ndarray,
 ) -> None:  # pragma: no cover (compiled)
     """One round of each row in `rows`, given the `slopes` (len(rows), atom) of its residual: certify, pick, descend.
 
     No Gram matrix of all atoms is needed, and each row may have units of its own that were `observed` (sample, unit;
-    empty if all were). `residual`, and all after `finest`, are written in place.
+    empty if all were). `residual`, `threshold` and `done` are written in place.
     """
     none = np.empty((0, 0), atoms.dtype)
     seen = np.empty(0, atoms.dtype)
@@ -118,50 +79,36 @@ def solve_round(
         i = rows[k]
         if len(observed) > 0:
             seen = observed[i]
-        start = enter(local, index[i], codes[i], count[i])
-        greatest = ratios(slopes[k], rate, nonnegative, local.ratio)
-        total, worst, _, _ = _sums(local, start, penalty, rate, slopes[k], slopes[k])
+        start = enter(local, active, i)
+        greatest = ratios(slopes[k], task.rate, task.nonnegative, local.ratio)
+        total, worst, _, _ = _sums(local, start, task, slopes[k], slopes[k])
         squared, inner, left = 0.0, 0.0, 0.0
         for u in range(atoms.shape[1]):
             squared += x[i, u] * x[i, u]
             inner += residual[i, u] * x[i, u]
             left += residual[i, u] * residual[i, u]
-        value[i], gap[i] = verdict(squared, inner, left, total, greatest)
-        kkt[i] = max(worst, greatest - 1)
-        if gap[i] <= tol or iterations[i] >= max_iter or threshold[i] < finest:
+        value, gap = verdict(squared, inner, left, total, greatest)
+        worth.value[i], worth.gap[i], worth.kkt[i] = value, gap, max(worst, greatest - 1)
+        steps = worth.iterations[i]
+        if gap <= task.tol or steps >= task.max_iter or threshold[i] < task.finest:
             done[i] = True
-            count[i] = leave(local, start, index[i], codes[i])
+            leave(local, start, active, i)
             continue
-        if iterations[i] > 0 and greatest - 1 <= threshold[i]:
+        if steps > 0 and greatest - 1 <= threshold[i]:
             threshold[i] *= LESS
-        size, _, made = work_on(
-            local,
-            start,
-            0,
-            0,
-            FIRST_WANT if start == 0 else max(FIRST_WANT // 2, start),
-            greatest,
-            slopes[k],
-            penalty,
-            rate,
-            nonnegative,
-            greedy,
-            threshold[i],
-            max_iter - iterations[i],
-            none,
-            atoms,
-            seen,
-        )
+        want = FIRST_WANT if start == 0 else max(FIRST_WANT // 2, start)
+        more = task.max_iter - steps
+        size, made = work_on(local, start, 0, want, greatest, slopes[k], task, threshold[i], more, none, atoms, seen)
         if made == 0:
             threshold[i] *= LESS
-        iterations[i] += max(made, 1)
+        worth.iterations[i] = steps + max(made, 1)
         _left_over(local, size, x[i], atoms, seen, residual[i])
-        count[i] = leave(local, size, index[i], codes[i])
+        leave(local, size, active, i)
 
 
 @compiled
 def _sums(
-    local: Local, size: int, penalty: np.ndarray, rate: np.ndarray, slopes: np.ndarray, c: np.ndarray
+    local: Local, size: int, task: Task, slopes: np.ndarray, c: np.ndarray
 ) -> tuple[float, float, float, float]:  # pragma: no cover (compiled)
     """Over the active codes: their penalty, the worst violation, and their sums with ``x . d`` and ``r . d``."""
     total, worst, fit, left = 0.0, 0.0, 0.0, 0.0
@@ -170,8 +117,8 @@ def _sums(
         if z != 0:
             fit += c[j] * z
             left += slopes[j] * z
-            total += penalty[j] * abs(z)
-            worst = max(worst, abs(slopes[j] * rate[j] - np.sign(z)))
+            total += task.penalty[j] * abs(z)
+            worst = max(worst, abs(slopes[j] * task.rate[j] - np.sign(z)))
     return total, worst, fit, left
 
 

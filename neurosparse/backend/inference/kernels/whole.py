@@ -8,6 +8,7 @@ from neurosparse.backend.inference.kernels.certificate import verdict
 from neurosparse.backend.inference.kernels.compiling import compiled, key, value_of
 from neurosparse.backend.inference.kernels.descent import FIRST_MOVE, LESS, descend
 from neurosparse.backend.inference.kernels.leap import MAX_LEAP
+from neurosparse.backend.inference.kernels.task import Task, Worth
 
 
 @compiled
@@ -15,30 +16,21 @@ def solve_whole(
     correlation: np.ndarray,
     squared: np.ndarray,
     gram: np.ndarray,
-    penalty: np.ndarray,
-    rate: np.ndarray,
-    nonnegative: bool,
-    greedy: bool,
+    task: Task,
     warm: bool,
-    tol: float,
-    max_iter: int,
-    finest: float,
     codes: np.ndarray,
-    value: np.ndarray,
-    gap: np.ndarray,
-    kkt: np.ndarray,
-    iterations: np.ndarray,
+    worth: Worth,
 ) -> None:  # pragma: no cover (compiled)
-    """Codes (sample, atom), from those there where `warm`, and their certificate, written in place.
+    """Codes (sample, atom), from those there where `warm`, and what they are worth, written in place.
 
-    `gram`, `penalty` and `rate` may have void atoms at the end, of no norm: see `pad`.
+    `gram` and the penalties may have void atoms at the end, of no norm: see `pad`.
     """
     n_samples, n_atoms = correlation.shape
     none = correlation.dtype.type(0)
+    penalty, rate, nonnegative, max_iter = task.penalty, task.rate, task.nonnegative, task.max_iter
     size = len(penalty)
     c, z = np.zeros(size, correlation.dtype), np.zeros(size, correlation.dtype)
     slope = np.zeros(size, correlation.dtype)  # no row of one array with z: loops over those do not vectorise
-    slot = np.arange(size)
     most = min(n_atoms, MAX_LEAP)
     pace, support = np.zeros(4, np.int64), np.zeros(most, np.int64)
     factor, aims = np.empty((most, most), correlation.dtype), np.empty(most, correlation.dtype)
@@ -53,7 +45,7 @@ def solve_whole(
                 if z[j] != 0:
                     for l in range(size):
                         slope[l] -= z[j] * gram[j, l]
-        threshold = FIRST_MOVE * tol
+        threshold = FIRST_MOVE * task.tol
         steps = 0
         while True:
             pace[:] = 0
@@ -63,11 +55,10 @@ def solve_whole(
                 slope,
                 penalty,
                 rate,
-                slot,
                 gram,
                 size,
                 nonnegative,
-                greedy,
+                task.greedy,
                 threshold,
                 max_iter - steps,
                 pace,
@@ -86,14 +77,14 @@ def solve_whole(
                 now = key(abs(ratio) if not nonnegative or ratio > none else none, 0, 0)
                 top = now if now > top else top
             greatest = value_of(top)
-            value[i], gap[i] = verdict(squared[i], squared[i] - fit, max(squared[i] - fit - left, 0.0), total, greatest)
-            if gap[i] <= tol or steps >= max_iter or threshold < finest:
+            inner = squared[i] - fit
+            value, gap = verdict(squared[i], inner, max(inner - left, 0.0), total, greatest)
+            if gap <= task.tol or steps >= max_iter or threshold < task.finest:
                 break
             threshold *= LESS
-        iterations[i] = steps
         worst = greatest - 1
         for j in range(n_atoms):
             codes[i, j] = z[j]
             if z[j] != 0:
                 worst = max(worst, abs(slope[j] * rate[j] - np.sign(z[j])))
-        kkt[i] = worst
+        worth.value[i], worth.gap[i], worth.kkt[i], worth.iterations[i] = value, gap, worst, steps
