@@ -147,7 +147,8 @@ def draw(rows: list[dict[str, Any]], path: Path) -> Path:
         repeats = np.array([row["repeats"] for row in own])
         for name, style in (("relative", "o-"), ("relative_share", "s--")):
             value, low, high = (np.array([row[name + end] for row in own]) for end in ("", "_low", "_high"))
-            label = f"{side}: " + ("r" if name == "relative" else "linear share") + " / its ceiling"
+            # matplotlib hides what begins with an underscore
+            label = f"{side.lstrip('_')}: " + ("r" if name == "relative" else "linear share") + " / its ceiling"
             axes[3].errorbar(
                 repeats + 0.04 * number, value, [value - low, high - value], fmt=style, color=f"C{number}", label=label
             )
