@@ -17,7 +17,7 @@ from neurosparse.files import cache_folder, content_key, write_whole
 from neurosparse.sparse_coding.knowing import Data, given, measured
 
 # Part of the key of cached worlds: raise it when the planted law or the learner changes what they find.
-EDITION = "1"
+EDITION = "2"
 _SAID = {
     "events": "{has:.3g} distinct events an atom (n k / N) of {needed:.3g} wanted",
     "samples": "{has:.4g} independent samples, of the {needed:.4g} that counting needs (M N / (M - k))",
@@ -37,7 +37,7 @@ def recoverability(
     tau: float | None = None,
     codes: str = "nonnegative",
     atoms: str = "signed",
-    n_worlds: int = 3,
+    n_worlds: int = 4,
     random_state: int = 0,
     cache: bool = True,
     nan: str = "raise",
@@ -67,7 +67,8 @@ def recoverability(
     codes, atoms
         As in `DictionaryLearning`.
     n_worlds : int
-        Planted worlds; 0 for theory alone, which is instant and coarse.
+        Planted worlds, active codes of spread sizes and of equal ones in turn; 0 for theory alone, which is instant and
+        coarse.
     random_state : int
     cache : bool
         Whether worlds are kept in, and taken from, the cache folder.
@@ -78,8 +79,9 @@ def recoverability(
     -------
     Dataset
         Over ``bound`` (events, samples, units, detection): ``has``, ``needed``, ``met``. Over ``world``: ``cosine``
-        (mean |cos| of true atoms with those found) and ``share_above_90``. ``expected_cosine``, ``null`` over
-        ``control`` and ``corrected``, ``(expected - c) / (1 - c)`` with the largest null c; NaN without worlds.
+        (mean |cos| of true atoms with those found), ``share_above_90`` and ``amplitudes`` (spread: |N(0, 1)|, or
+        equal). ``expected_cosine``, ``null`` over ``control`` and ``corrected``, ``(expected - c) / (1 - c)`` with the
+        largest null c; NaN without worlds.
         ``cosine_ceiling``: |cos| of who knows the codes. attrs: ``verdict`` (possible, marginal or impossible),
         ``reasons``, ``summary`` (to print), and the sizes.
 
@@ -179,6 +181,7 @@ def _dataset(plan: Plan, data: Data, bounds: dict[str, Bound], worlds: list[Worl
             "met": ("bound", [bound.met for bound in bounds.values()]),
             "cosine": ("world", cosine),
             "share_above_90": ("world", [world.share_above_90 for world in worlds]),
+            "amplitudes": ("world", [world.amplitudes for world in worlds]),
             "expected_cosine": cosine.mean() if worlds else np.nan,
             "null": ("control", null),
             "corrected": limits.corrected(worlds) if worlds else np.nan,
