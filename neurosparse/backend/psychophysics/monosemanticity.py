@@ -17,12 +17,21 @@ Ints = NDArray[np.int64]
 
 # Numbers of one product over several draws: 160 MB in single precision.
 _CHUNK = 40_000_000
+# Numbers of the profiles that are weighed at once: 2 MB, which caches hold.
+_CACHED = 250_000
 
 
 def unit_range(values: Floats) -> Floats:
-    """Each profile from 0 at its least to 1 at its most, NaN where it is constant; (sample, profile)."""
-    low, span = values.min(axis=0), np.ptp(values, axis=0)
-    return np.where(span < FLAT, np.nan, (values - low) / np.where(span < FLAT, 1.0, span))
+    """Each profile from 0 at its least to 1 at its most, NaN where it is constant; (sample, profile).
+
+    In memory a profile follows another: its extremes and sums are then found without strides.
+    """
+    each = values.T.copy(order="C")
+    low = each.min(axis=1, keepdims=True)
+    each -= low
+    span = each.max(axis=1, keepdims=True)
+    each /= np.where(span < FLAT, np.nan, span)
+    return each.T
 
 
 def monosemanticity(values: Floats, similarity: Similarity) -> Floats:
@@ -53,15 +62,22 @@ def monosemanticity(values: Floats, similarity: Similarity) -> Floats:
     M. Pach et al., arXiv 2504.02821 (the score). The form without pairs is elementary; it is also that of arXiv
     2602.12403.
     """
-    activity = unit_range(values)
+    step = max(_CACHED // len(values), 1)
+    parts = [_of_some(values[:, k : k + step], similarity) for k in range(0, values.shape[1], step)]
+    return np.concatenate(parts) if parts else np.empty(0)
+
+
+def _of_some(values: Floats, similarity: Similarity) -> Floats:
+    activity = unit_range(values).T  # (profile, sample)
+    square, total = activity**2, activity.sum(axis=1)
     if similarity.rows is not None:
-        drive = similarity.rows.T @ activity
-        above = (drive**2).sum(axis=0) - (similarity.rows**2).sum(axis=1) @ activity**2
+        drive = activity @ similarity.rows
+        above = (drive**2).sum(axis=1) - square @ (similarity.rows**2).sum(axis=1)
     else:
         matrix = similarity.matrix
         assert matrix is not None
-        above = np.einsum("ik,ik->k", activity, matrix @ activity) - np.diag(matrix) @ activity**2
-    return _over_pairs(above, activity.sum(axis=0) ** 2 - (activity**2).sum(axis=0))
+        above = np.einsum("ki,ki->k", activity, activity @ matrix.T) - square @ np.diag(matrix)
+    return _over_pairs(above, total**2 - square.sum(axis=1))
 
 
 def monosemanticity_draws(
