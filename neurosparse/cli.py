@@ -154,14 +154,17 @@ def _fetch(options: argparse.Namespace) -> None:
 
 def _verify(options: argparse.Namespace) -> None:
     from neurosparse.catalog import verify
+    from neurosparse.manifests import data_folder
 
     files = verify(options.dataset)
     here = files[files["state"] != "missing"]
-    print("\n".join(f"{row.state}  {row.path}" for row in here.itertuples()) or "no file is here")
-    print(f"{len(files)} files: {', '.join(f'{n} {state}' for state, n in files['state'].value_counts().items())}")
-    damaged = here.loc[here["state"] == "damaged", "dataset"]
+    print("\n".join(f"{row.state}  {row.path}" for row in here.itertuples()) or f"no file is in {data_folder()}")
+    print(f"{len(files)} pinned: {', '.join(f'{n} {state}' for state, n in files['state'].value_counts().items())}")
+    damaged = here[here["state"] == "damaged"]
     if len(damaged):
-        raise FileError(f"{len(damaged)} files are damaged. Fetch them again: neurosparse fetch {damaged.iloc[0]}")
+        names = [f"{options.dataset or row.dataset} --asset {row.asset}" for row in damaged.itertuples()]
+        again = "".join(f"\n  neurosparse fetch {name}" for name in names)
+        raise FileError(f"{len(damaged)} of {len(here)} files are damaged. Fetch them again:{again}")
 
 
 class _Progress:

@@ -5,6 +5,7 @@ An asset enters, the path of a local file with its very bytes leaves. The HTTP c
 
 from __future__ import annotations
 
+import http.client
 import os
 import sys
 import time
@@ -190,15 +191,27 @@ def _download(asset: Asset, part: Path, progress: bool) -> None:
                 after = part.stat().st_size if part.exists() else 0
                 failures = 0 if after > before else failures + 1
                 if failures == _TRIES:
-                    raise FileError(
-                        f"{asset.url} broke off {failures} times in a row ({error}). {after:,} bytes have arrived of "
-                        f"{_megabytes(asset)} and are kept: call again to go on from there."
-                    ) from error
+                    raise _given_up(asset, after, error) from error
                 time.sleep(_PAUSE * failures)
 
 
 class _Broken(Exception):
-    """A connection ended before the file did."""
+    """A connection ended before the file did; `answered` says whether the server said anything at all."""
+
+    def __init__(self, said: str, answered: bool = True) -> None:
+        super().__init__(said)
+        self.answered = answered
+
+
+def _given_up(asset: Asset, arrived: int, error: _Broken) -> FileError:
+    if not error.answered and not arrived:
+        return FileError(
+            f"{asset.url} cannot be reached, tried {_TRIES} times: {error}. Check the network; nothing was fetched."
+        )
+    kept = f"{arrived:,} bytes have arrived of {_megabytes(asset)} and are kept: call again to go on from there."
+    if not arrived:
+        kept = f"Nothing has arrived of {_megabytes(asset)}: try again later."
+    return FileError(f"{asset.url} broke off {_TRIES} times in a row ({error}). {kept}")
 
 
 def _connect(asset: Asset, part: Path, bar: Any) -> None:
@@ -221,11 +234,9 @@ def _connect(asset: Asset, part: Path, bar: Any) -> None:
         except requests.HTTPError as error:
             _judge(error, asset, sink)
         except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
-            raise _Broken(_first_words(error)) from error
+            raise _Broken(_reason(error), sink.answered) from error
         except requests.RequestException as error:
-            raise FileError(
-                f"cannot fetch {asset.url}: {_first_words(error)}. Check the URL in its manifest."
-            ) from error
+            raise FileError(f"cannot fetch {asset.url}: {_words(error)}. Check the URL in its manifest.") from error
         arrived = file.tell()
     if asset.bytes is not None and arrived < asset.bytes:
         raise _Broken(f"the server ended after {arrived:,} bytes")
@@ -246,8 +257,17 @@ def _judge(error: requests.HTTPError, asset: Asset, sink: _Sink) -> None:
     ) from error
 
 
-def _first_words(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
+def _reason(error: BaseException) -> str:
+    """What ended a connection: the system's own words where it has any, without the libraries' around them."""
+    while (behind := error.__cause__ or error.__context__) is not None:
+        error = behind
+    if isinstance(error, http.client.IncompleteRead):
+        return "the server ended before the file did"
+    return (isinstance(error, OSError) and error.strerror) or _words(error)
+
+
+def _words(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 class _Sink:
@@ -255,6 +275,7 @@ class _Sink:
 
     def __init__(self, file: BinaryIO, asset: Asset, bar: Any) -> None:
         self.file, self.asset, self.bar = file, asset, bar
+        self.answered = False
         self._show()
 
     def _show(self) -> None:
@@ -269,6 +290,7 @@ class _Sink:
 
     def place(self, response: requests.Response, **_: Any) -> None:
         """Before the first byte: go on where the answer begins, or start again if it begins elsewhere."""
+        self.answered = True
         if response.is_redirect or not response.ok:
             return
         begins = response.headers.get("Content-Range", "") if response.status_code == 206 else "bytes 0-"

@@ -159,6 +159,10 @@ def read_manifest(path: str | os.PathLike[str]) -> Manifest:
     file = Path(path)
     try:
         facts = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise FileError(
+            f"there is no manifest {file}. Give a TOML file, or an id of neurosparse.datasets()."
+        ) from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise FileError(f"cannot read the manifest {file}: {error}. Expected a TOML file.") from error
     return _manifest(facts, file)

@@ -116,7 +116,7 @@ def _of_url(url: str) -> Source:
     parts = urlsplit(url)
     if parts.scheme.lower() not in ("http", "https"):
         raise FileError(
-            f"{url} is a {parts.scheme}:// URL; open_nwb reads http and https. A public S3 file s3://BUCKET/KEY is "
+            f"{url} is no http or https URL, which are those that open_nwb reads. A public S3 file s3://BUCKET/KEY is "
             "also at https://BUCKET.s3.amazonaws.com/KEY."
         )
     path = parts.path.rstrip("/")

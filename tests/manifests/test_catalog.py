@@ -188,19 +188,20 @@ def test_the_commands(
     assert main(["datasets"]) == 0
     assert "dandi-000006-alm" in capsys.readouterr().out
     assert main(["verify", path]) == 0
-    assert capsys.readouterr().out == "no file is here\n1 files: 1 missing\n"
+    assert capsys.readouterr().out == f"no file is in {data_home}\n1 pinned: 1 missing\n"
     assert main(["fetch", path]) == 0
     file = data_home / "test-set" / "sub-1" / "a.nwb"
     assert capsys.readouterr().out == f"{file}\n"
     assert main(["verify", path]) == 0
-    assert capsys.readouterr().out == f"intact  {file}\n1 files: 1 intact\n"
+    assert capsys.readouterr().out == f"intact  {file}\n1 pinned: 1 intact\n"
     assert main(["fetch", path, "--asset", "b.nwb"]) == 1
     assert "neurosparse fetch: test-set has no asset 'b.nwb'" in capsys.readouterr().err
     file.write_bytes(b"")
     assert main(["verify", path]) == 1
     said = capsys.readouterr()
     assert f"damaged  {file}" in said.out
-    assert "neurosparse verify: 1 files are damaged. Fetch them again: neurosparse fetch test-set" in said.err
+    assert "neurosparse verify: 1 of 1 files are damaged. Fetch them again:\n  neuro" in said.err
+    assert f"neurosparse fetch {path} --asset sub-1/a.nwb\n" in said.err
     server.answers["/a"] = lambda request: request.refuse(404)
     with pytest.warns(DataWarning, match="fetched again"):
         assert main(["fetch", path]) == 1

@@ -160,7 +160,7 @@ def test_an_id_is_the_name_of_its_file(write_manifest: Callable[..., Path]) -> N
 
 
 def test_a_file_that_is_no_toml_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileError, match="cannot read the manifest"):
+    with pytest.raises(FileError, match=r"there is no manifest .*none.toml. Give a TOML file, or an id"):
         read_manifest(tmp_path / "none.toml")
     (tmp_path / "bad.toml").write_bytes(b"id = \xff")
     with pytest.raises(FileError, match="cannot read the manifest"):

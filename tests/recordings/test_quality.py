@@ -47,8 +47,8 @@ def test_each_unit_in_numbers(write_nwb, trains):
     naive = [np.mean(np.diff(train) < 1.5e-3) if len(train) > 1 else np.nan for train in trains]
     np.testing.assert_allclose(q["refractory"], naive)
     text = told(q)
-    assert "1 of 5 units silent" in text
-    assert "2 of 5 units duplicates of another" in text
+    assert "1 of 5 units are silent" in text
+    assert "2 of 5 units are duplicates of another" in text
     assert "need trials with a stimulus" in text
 
 
@@ -165,4 +165,4 @@ def test_inspect_ends_with_it(write_nwb, trains, capsys):
     assert cli.main(["inspect", str(path)]) == 0
     said = capsys.readouterr().out
     assert "quality of 5 units" in said
-    assert "2 of 5 units duplicates of another" in said
+    assert "2 of 5 units are duplicates of another" in said

@@ -28,7 +28,7 @@ def test_what_is_no_path(tmp_path):
         open_nwb(3)
     with pytest.raises(FileError, match="is a folder and no Zarr store"):
         open_nwb(tmp_path)
-    with pytest.raises(FileError, match=r"is a s3:// URL; .* also at https://BUCKET.s3.amazonaws.com/KEY"):
+    with pytest.raises(FileError, match=r"is no http or https URL, .* also at https://BUCKET.s3.amazonaws.com/KEY"):
         open_nwb("s3://dandiarchive/blobs/a.nwb")
 
 

@@ -63,7 +63,8 @@ _UNITS = {"rate": "Hz", "n_spikes": "1", "refractory": "1", "drift": "1", "relia
 
 def told(quality: xr.Dataset) -> str:
     """The numbers of all units in a few lines, for a person."""
-    lines = [f"quality of {quality.sizes['unit']} units" + _facts(quality)]
+    n_units = quality.sizes["unit"]
+    lines = [f"quality of {n_units} unit{'s' * (n_units != 1)}{_facts(quality)}"]
     for name, text in _LINES.items():
         if name in quality and np.isfinite(quality[name]).any():
             low, middle, high = np.nanpercentile(quality[name], [5, 50, 95])
@@ -92,13 +93,13 @@ def _doubts(quality: xr.Dataset) -> Sequence[str]:
     found = []
     if "n_spikes" in quality:
         found += [
-            (int((quality["n_spikes"] == 0).sum()), "silent"),
-            (int((quality["duplicate_of"] != "").sum()), "duplicates of another"),
-            (int((quality["refractory"] > 0.01).sum()), "with over 1 % of intervals below 1.5 ms"),
-            (_drifting(quality), "that drift, the interval without 0"),
+            (int((quality["n_spikes"] == 0).sum()), "are silent"),
+            (int((quality["duplicate_of"] != "").sum()), "are duplicates of another"),
+            (int((quality["refractory"] > 0.01).sum()), "have over 1 % of intervals below 1.5 ms"),
+            (_drifting(quality), "drift: the interval of the line is without 0"),
         ]
     if "responsive" in quality:
-        found.append((int((~quality["responsive"]).sum()), "not responsive"))
+        found.append((int((~quality["responsive"]).sum()), "do not respond"))
     return [f"{count} of {n} units {text}" for count, text in found if count]
 
 
