@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+import neurosparse
 from neurosparse import population
 from neurosparse.backend.linear import (
     cross_validated_ridge,
@@ -129,6 +132,18 @@ def test_ten_samples_a_dimension_decide(name, p):
     assert str(verdict(name, 10 * p, p, 0)["linearity"].values[0]) == RIGHT[name]
 
 
+def test_the_readme_is_run_as_printed():
+    code = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    rng = np.random.default_rng(0)
+    given = {"neurosparse": neurosparse, "latents": rng.standard_normal((120, 4))}
+    given["code"] = given["latents"] @ rng.standard_normal((4, 4))
+    exec(code.split("<!-- identifiability -->\n```python\n")[1].split("```")[0], given)
+    assert given["found"]["linearity"].values.tolist() == ["linear", "linear"]
+    for word in given["found"]["linearity"].values:
+        assert f'"{word}"' in code
+    assert "R2 1.00" in str(given["found"]["reasons"].values[0])
+
+
 def test_a_verdict_asks_for_known_maps():
     with pytest.raises(InputError, match="nonlinear must be True, False or \"kernels\"; got 'network'"):
         linear_identifiability(np.zeros((9, 2)), np.zeros((9, 2)), nonlinear="network")
@@ -246,12 +261,14 @@ NOTHING = {"linear": NONE, "nonlinear": NONE, "p": 0.5}
         ({"detectable_share": 0.11}, "undecidable", "would not be found at this n and p"),
         ({"planted_share": np.nan}, "undecidable", "fewer samples than twice the linear directions"),
         ({"linear": Bounds(0.5, 0.4, 0.6)}, "linear up to noise", "what is left is no function of x"),
+        ({"linear": Bounds(0.92, 0.89, 0.95)}, "linear up to noise", "what is left is no function of x"),
         ({"linear": Bounds(0.5, 0.4, 0.6), "p": 0.02}, "undecidable", "a linear relation is not shown"),
         ({"linear": Bounds(0.5, 0.46, 0.54), "ceiling": 0.5}, "linear", "ceiling 0.50"),
         (NOTHING, "unrelated", "both maps stay under 0.1 of R2, and quadratics under 0.5"),
         (NOTHING | {"quadratic": Bounds(0.3, 0.0, 0.6)}, "undecidable", "nor is a quadratic worth 0.5 ruled out"),
         (NOTHING | {"quadratic": Bounds(np.nan, np.nan, np.nan)}, "undecidable", "nor is a quadratic worth 0.5"),
         (NOTHING | {"linear": Bounds(0.05, 0.0, 0.11)}, "undecidable", "a linear relation is not shown"),
+        (NOTHING | {"nonlinear": Bounds(0.06, 0.02, 0.11)}, "undecidable", "a linear relation is not shown"),
         (NOTHING | {"p": np.nan}, "undecidable", "no p-value is calibrated here"),
         (NOTHING | {"p": 0.005, "linear": Bounds(0.01, -0.01, 0.03)}, "undecidable", "a linear relation is not shown"),
         ({"gap": Bounds(0.0, np.nan, np.nan)}, "undecidable", "no intervals without n_bootstraps"),
@@ -274,7 +291,9 @@ def test_the_panel_tells_permutations_from_rotations_from_linear_maps():
     np.testing.assert_allclose(found["permuted"]["strong_mcc"], 1, atol=1e-9)  # signs are free
     assert (found["rotated"]["strong_mcc"] < 0.8).all()
     assert (found["rotated"]["map_spread"] < 1e-3).all()
-    assert (found["linear"]["map_spread"] > 0.3).all()
+    white = np.linalg.qr(x - x.mean(axis=0))[0]
+    stretched = linear_identifiability(white, white * np.arange(1, 7), n_permutations=0, n_bootstraps=0)
+    assert float(stretched["map_spread"][0]) == pytest.approx(np.std(np.arange(1, 7)) / 3.5, abs=1e-3)
     assert (found["rotated"]["mean_canonical_r"] > 0.999).all()
     without = linear_identifiability(x, x, n_permutations=0, n_bootstraps=0, panel=False)
     assert "strong_mcc" not in without
@@ -366,6 +385,9 @@ def test_ties_go_to_the_linear_map_and_what_bends_does_not(network):
     np.testing.assert_array_equal(found.mapped[:, same], linear.mapped[:, same])
     held = y[:, 4:]
     assert (((held - found.mapped[:, 4:]) ** 2).mean(0) < 0.5 * held.var(0)).all()
+    partly = x[:, :2] + 0.4 * (x[:, 2:] ** 2 - 1)  # r .87 of the linear map
+    slightly = cross_validated_ridge(x, partly, folds, inner)
+    assert (nonlinear_ceiling(x, partly, folds, inner, slightly, network=False).choice > 0).all()
     exact = cross_validated_ridge(x, x, folds, inner, penalties=np.array([1e-8]))
     assert nonlinear_ceiling(x, x, folds, inner, exact).names == ("linear", "network")  # nothing can be ahead of r = 1
 
