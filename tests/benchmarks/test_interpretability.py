@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from neurosparse.backend.psychophysics import Similarity, monosemanticity
-from tests.benchmarks.interpretability import head_direction, loop, worlds
+from tests.benchmarks.interpretability import common, head_direction, loop, v4, worlds
 
 
 def test_the_loop_over_pairs_is_the_score() -> None:
@@ -47,6 +47,20 @@ def test_turned_latents_keep_their_span_and_lose_their_axes() -> None:
         largest.append(np.abs(weights).max(axis=0).mean())
     np.testing.assert_allclose(largest[:4], np.cos(np.deg2rad([0, 15, 30, 45])))
     assert largest[4] < largest[3]
+
+
+def test_intervals_lie_about_the_value_whatever_the_bias_of_the_draws() -> None:
+    drawn = np.random.default_rng(0).standard_normal(4000)
+    np.testing.assert_allclose(common.interval(5.0, drawn - 3), (5 - 1.96, 5 + 1.96), atol=0.1)
+    assert common.interval(5.0, drawn) == pytest.approx(common.interval(5.0, drawn - 3))
+
+
+def test_units_are_halved_and_each_half_judges_once() -> None:
+    found = v4.halves_of_units(9, 2)
+    assert len(found) == 4
+    for mine, other in found:
+        np.testing.assert_array_equal(np.sort(np.concatenate([mine, other])), np.arange(9))
+    assert {len(mine) for mine, _ in found} == {4, 5}
 
 
 @pytest.mark.slow

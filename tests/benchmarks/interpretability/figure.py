@@ -14,10 +14,10 @@ mpl.use("Agg")
 
 
 def draw(rows: list[dict[str, Any]], score: str, path: str | Path) -> Path:
-    """Panels side by side; rows without an interval show the range of their halves."""
+    """Panels side by side, one a task and judge."""
     import matplotlib.pyplot as plt
 
-    rows = [row for row in rows if "representation" in row and "gain over" not in row["task"]]
+    rows = [row for row in rows if "representation" in row and "gain" not in row["task"]]
     shown = [row for row in rows if row["score"] == score]
     panels = list(dict.fromkeys((row["task"], row.get("judge", "")) for row in shown))
     figure, axes = plt.subplots(1, len(panels), figsize=(4.6 * len(panels), 3.6), layout="constrained", squeeze=False)
@@ -25,8 +25,7 @@ def draw(rows: list[dict[str, Any]], score: str, path: str | Path) -> Path:
         some = [row for row in shown if (row["task"], row.get("judge", "")) == (task, judge)][::-1]
         place = np.arange(len(some))
         value = np.array([row["median"] for row in some])
-        low = np.array([row.get("low", row.get("lowest")) for row in some])
-        high = np.array([row.get("high", row.get("highest")) for row in some])
+        low, high = (np.array([row[end] for row in some]) for end in ("low", "high"))
         ax.errorbar(value, place, xerr=np.maximum([value - low, high - value], 0), fmt="o", color=BRAIN, capsize=2)
         ax.plot([row["null"] for row in some], place, ls="", marker="|", ms=12, color=CHANCE, label="null")
         ax.set_yticks(place, [row["representation"] for row in some])

@@ -44,6 +44,7 @@ NAMES = [
 ]
 SIDE, PATCHES = 64, 24
 LAYER, N_ATOMS = "_blocks.10", 50
+KINDS = ("channels", "channels, thresholded", "sparse features", "features rotated", "principal components")
 V4 = "cowley_v4_210325.nwb"
 
 
@@ -91,7 +92,7 @@ def channels(
     return found[layer].values.astype(np.float64)
 
 
-def features(learned: np.ndarray, scored: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+def features(learned: np.ndarray, scored: np.ndarray, seed: int, kinds: tuple[str, ...]) -> dict[str, np.ndarray]:
     """Channels, sparse features learned on other stimuli, the features turned, and components of matched sparsity."""
     scale = np.maximum(learned.std(axis=0), 1e-9)
     train, test = learned / scale, scored / scale
@@ -102,13 +103,14 @@ def features(learned: np.ndarray, scored: np.ndarray, seed: int) -> dict[str, np
     share = float((codes > 0).mean())
     _, _, right = np.linalg.svd(train - train.mean(axis=0), full_matrices=False)
     components = (test - train.mean(axis=0)) @ right[:N_ATOMS].T
-    return {
+    every = {
         "channels": test,
         "channels, thresholded": as_sparse(test, share),
         "sparse features": codes,
         "features rotated": turned(xr.DataArray(codes), seed).values,
         "principal components": as_sparse(components, share),
     }
+    return {name: every[name] for name in kinds}
 
 
 def _turns(groups: np.ndarray, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -120,12 +122,18 @@ def _turns(groups: np.ndarray, seed: int) -> Iterator[tuple[np.ndarray, np.ndarr
 
 
 def scored_sets(
-    raw: np.ndarray, judges: dict[str, np.ndarray], groups: np.ndarray, scores: tuple[str, ...], seed: int, **asked: Any
+    raw: np.ndarray,
+    judges: dict[str, np.ndarray],
+    groups: np.ndarray,
+    scores: tuple[str, ...],
+    kinds: tuple[str, ...],
+    seed: int,
+    **asked: Any,
 ) -> dict[str, dict[str, list[Any]]]:
     """{judge: {representation: [draws of each turn]}}."""
     found: dict[str, dict[str, list[Any]]] = {judge: {} for judge in judges}
     for turn, (learned, test) in enumerate(_turns(groups, 0)):
-        for name, values in features(raw[learned], raw[test], seed).items():
+        for name, values in features(raw[learned], raw[test], seed, kinds).items():
             for judge, embedding in judges.items():
                 draws = measured(
                     stimuli_population(values, test),
@@ -149,31 +157,37 @@ def compared(
     n_random: int,
     **asked: Any,
 ) -> list[dict[str, Any]]:
-    """Rows of the trained network's sets and of those of random weights, gains over the trained channels."""
-    every = scored_sets(channels(images), judges, groups, scores, 0, **asked)
+    """Rows of the trained network's sets and of those of random weights (all networks together), gains over the trained
+    channels, and of sparse features over the channels thresholded to their sparsity."""
+    every = scored_sets(channels(images), judges, groups, scores, KINDS, 0, **asked)
     for seed in range(n_random):
-        other = scored_sets(channels(images, weights="random", seed=seed), judges, groups, scores, seed, **asked)
-        for judge, sets in other.items():
+        raw = channels(images, weights="random", seed=seed)
+        for judge, sets in scored_sets(raw, judges, groups, scores, KINDS[:3], seed, **asked).items():
             for name, parts in sets.items():
-                if name in ("channels", "channels, thresholded", "sparse features"):
-                    every[judge].setdefault(f"random weights: {name}", []).extend(parts)
+                every[judge].setdefault(f"random weights: {name}", []).extend(parts)
     found = []
     for judge, sets in every.items():
-        found += [{"judge": judge, **each} for each in rows(task, sets, "channels", scores)]
+        pair = {name: sets[name] for name in KINDS[1:3]}
+        above = rows(f"{task}, gain over thresholded channels", pair, KINDS[1], scores)
+        found += [{"judge": judge, **each} for each in rows(task, sets, KINDS[0], scores) + above[1::2]]
     return found
 
 
-def natural(n_random: int = 1) -> list[dict[str, Any]]:
-    """Patches: near-duplicates and bootstrap by source picture, so that no task compares two patches of one picture."""
+def natural(n_random: int = 5) -> list[dict[str, Any]]:
+    """Patches: near-duplicates and bootstrap by source picture, so that no task compares two patches of one picture.
+
+    A task needs four pictures, and its sides (a quarter of the patches) hold enough of them also in a bootstrap sample
+    of nine pictures; of the top twentieth, which comes from one or two, it could not be drawn.
+    """
     images, source = patches()
     judges = {
         "lite1": channels(images, "efficientnet-lite1", layer="_conv_head"),
         "gabor": gabor_energy(images.mean(axis=3)),
     }
-    return compared("patches", images, judges, source, ("mis",), n_random, n_explanations=1, n_tasks=50)
+    return compared("patches", images, judges, source, ("mis",), n_random, n_explanations=1, n_tasks=50, quantile=0.25)
 
 
-def v4_images(n_random: int = 1) -> list[dict[str, Any]]:
+def v4_images(n_random: int = 5) -> list[dict[str, Any]]:
     trials, images = load_responses(Study(str(folder() / V4), stimulus="image_index"))
     images = images.sortby("stimulus")
     responses = population.average(trials).sortby("stimulus")

@@ -2,7 +2,8 @@
 
 A dictionary is learned on the averages of one half of the repeats and scored on codes of single trials of the other;
 then the halves change places. Embedding-based: a network's layer judges. Embedding-free: a dictionary of one half of
-the units is judged by the other half's held-out repeats.
+the units is judged by the other half's held-out repeats, and beside it, on the same profiles, by the network. Both
+turns, and all halves of units, show the same images: they share their bootstrap samples.
 """
 
 from __future__ import annotations
@@ -13,21 +14,21 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from neurosparse import DictionaryLearning, population
 from neurosparse.backend.resampling import random_halves
 from neurosparse.backend.surrogate import gaussian_surrogate
 from neurosparse.comparison import near_duplicate_stimuli
-from neurosparse.interpretability import unit_half_scores
 from neurosparse.population import from_arrays
 from neurosparse.study import Study, load_responses
-from tests.benchmarks.interpretability.common import measured, medians, rows, turned
+from tests.benchmarks.interpretability.common import measured, row, rows, turned
 from tests.benchmarks.interpretability.head_direction import folder
 from tests.benchmarks.interpretability.pictures import LAYER, V4, channels
 
 SCORES = ("mis", "monosemanticity", "reliability")
 KINDS = ("units", "principal 15", "sparse 15", "sparse 50", "rotated 15", "rotated 50", "surrogate 15", "surrogate 50")
-OF_HALVES = ("units", "sparse 15", "rotated 15", "surrogate 15", "sparse 50", "surrogate 50")
+OF_HALVES = ("units", "sparse 15", "sparse 50", "rotated 15", "rotated 50", "surrogate 15", "surrogate 50")
 
 
 def load() -> tuple[Any, Any]:
@@ -92,7 +93,7 @@ def by_embedding(both: tuple[Any, Any], judge: Any, groups: Any) -> list[dict[st
                     profiles_of(test, values, "atom"),
                     SCORES,
                     draws=(5, 200),
-                    seed=turn,
+                    seed=0,
                     stimulus_similarity=judge,
                     groups=groups,
                 )
@@ -102,57 +103,55 @@ def by_embedding(both: tuple[Any, Any], judge: Any, groups: Any) -> list[dict[st
         pair = {kind: sets[kind] for kind in (f"sparse {size}", f"surrogate {size}")}
         above = rows("V4, gain over the surrogate", pair, f"surrogate {size}", SCORES)
         found += [row for row in above if row["representation"].startswith("sparse")]
-    for row in found:
-        row["halves"] = [medians(part[row["score"]].value)[0] for part in sets[row["representation"]]]
-        if row["score"] == "reliability":
-            row["of_each"] = np.concatenate(
-                [part["reliability"].value for part in sets[row["representation"]]]
-            ).tolist()
+    for each in found:
+        if each["score"] == "reliability":
+            of_each = [part["reliability"].value for part in sets[each["representation"]]]
+            each["of_each"] = np.concatenate(of_each).tolist()
     return found
 
 
-def by_units(both: tuple[Any, Any], groups: Any, n_splits: int) -> list[dict[str, Any]]:
-    """No interval: halves of units share stimuli and units; their range is shown."""
-    found: list[dict[str, Any]] = []
-    for kind in OF_HALVES:
-        each = []
-        for turn, (learned, test) in enumerate((both, both[::-1])):
-            averages = population.average(learned)
-
-            def learn(part: Any, averages: Any = averages, turn: int = turn, kind: str = kind) -> Any:
-                known = averages.sel(unit=part["unit"]).values.astype(float)
-                return profiles_of(part, learner_of(kind, known, turn)(part.values.astype(float)), "atom")
-
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                each.append(
-                    unit_half_scores(
-                        test.assign_coords(trial=np.arange(test.sizes["trial"])).assign_attrs(session=""),
-                        learn,
-                        n_splits=n_splits,
-                        random_state=turn,
-                        scores=SCORES[:2],
+def by_units(both: tuple[Any, Any], judge: Any, groups: Any, n_splits: int) -> list[dict[str, Any]]:
+    """Profiles of half of the units, judged by the other half and by the network."""
+    sets: dict[str, dict[str, list[Any]]] = {"other units": {}, "network": {}}
+    for turn, (learned, test) in enumerate((both, both[::-1])):
+        averages = population.average(learned)
+        held = test.assign_coords(trial=np.arange(test.sizes["trial"])).assign_attrs(session="")
+        for mine, other in halves_of_units(test.sizes["unit"], n_splits):
+            known, rest = averages.isel(unit=mine).values.astype(float), held.isel(unit=other)
+            for kind in OF_HALVES:
+                codes = learner_of(kind, known, turn)(test.isel(unit=mine).values.astype(float))
+                for name, similarity in (("other units", rest), ("network", judge)):
+                    scored = measured(
+                        profiles_of(test, codes, "atom"),
+                        SCORES[:2],
+                        draws=(5, 100),
+                        seed=0,
+                        stimulus_similarity=similarity,
                         groups=groups,
-                        n_permutations=5,
-                        n_bootstraps=1,
                     )
-                )
-        for name in SCORES[:2]:
-            values = np.concatenate([part[name].values for part in each])
-            nulls = np.concatenate([part[f"{name}_null"].values for part in each])
-            found.append(
-                {
-                    "task": "V4, other units",
-                    "representation": kind,
-                    "score": name,
-                    "median": float(values.mean()),
-                    "lowest": float(values.min()),
-                    "highest": float(values.max()),
-                    "null": float(nulls.mean()),
-                    "halves": [float(part[name].mean()) for part in each],
-                }
-            )
+                    sets[name].setdefault(kind, []).append(scored)
+    found = [
+        {"judge": name, **each}
+        for name in sets
+        for each in rows("V4, half of the units", sets[name], "units", SCORES[:2])
+    ]
+    return found + [_agreement(kind, sets["network"][kind], sets["other units"][kind]) for kind in OF_HALVES]
+
+
+def halves_of_units(n_units: int, n_splits: int) -> list[tuple[Any, Any]]:
+    rng, found = np.random.default_rng(0), []
+    for _ in range(n_splits):
+        first, second = (np.sort(part) for part in np.array_split(rng.permutation(n_units), 2))
+        found += [(first, second), (second, first)]
     return found
+
+
+def _agreement(kind: str, by_network: list[Any], by_others: list[Any]) -> dict[str, Any]:
+    """Two judges of the same profiles: gain of mis by the network over that by units, and their rank correlation."""
+    found = row("V4, gain of the network's mis over other units'", kind, "mis", by_network, by_others)
+    each = [np.concatenate([part["mis"].value for part in parts]) for parts in (by_network, by_others)]
+    seen = np.isfinite(each).all(axis=0)
+    return found | {"spearman": float(stats.spearmanr(each[0][seen], each[1][seen]).statistic)}
 
 
 def run(n_splits: int = 1) -> list[dict[str, Any]]:
@@ -161,4 +160,4 @@ def run(n_splits: int = 1) -> list[dict[str, Any]]:
     images = images.sortby("stimulus")
     groups = near_duplicate_stimuli(images)
     judge = from_arrays(channels(images, layer=LAYER), dims=("stimulus", "unit"), stimulus=images["stimulus"].values)
-    return by_embedding(both, judge, groups) + by_units(both, groups, n_splits)
+    return by_embedding(both, judge, groups) + by_units(both, judge, groups, n_splits)
