@@ -76,9 +76,10 @@ class TestPynapple:
         assert population.provenance(back)["steps"][-1]["step"] == "from_pynapple"
 
     def test_spike_times_are_counted(self) -> None:
+        session = self.nap.IntervalSet(0, 0.4)
         group = self.nap.TsGroup(
-            {3: self.nap.Ts([0.05, 0.06, 0.25]), 7: self.nap.Ts([0.15])},
-            time_support=self.nap.IntervalSet(0, 0.4),
+            {3: self.nap.Ts([0.05, 0.06, 0.25], time_support=session), 7: self.nap.Ts([0.15], time_support=session)},
+            time_support=session,
             metadata={"area": ["V1", "V4"], "trial": [1, 2]},
         )
         x = from_pynapple(group, bin_width=0.1, session="s1")
@@ -122,6 +123,7 @@ class TestRsatoolbox:
         assert given.descriptors["session"] == "s1"
         np.testing.assert_array_equal(given.subset_obs("stimulus", "b").measurements, x.values[1:3])
 
+    @pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")  # NaN into its flags
     def test_its_distances_are_those_of_the_averages(self) -> None:
         from rsatoolbox.rdm import calc_rdm
 
