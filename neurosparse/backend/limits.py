@@ -28,6 +28,8 @@ EVENTS = 30
 # Recovery above chance, as a share of what is left up to 1: from here on most atoms are found; below, hardly any is.
 # Fixed before any cell of the benchmark `recoverability` was fitted.
 POSSIBLE, IMPOSSIBLE = 0.8, 0.5
+# Shape of the gamma law of narrow amplitudes.
+NARROW = 16.0
 
 
 class Bound(NamedTuple):
@@ -89,7 +91,7 @@ class World(NamedTuple):
         Of atoms with |cosine| >= .9.
     chance : dict of str to float
         Mean matched |cosine| of dictionaries that know less, by control.
-    amplitudes : {"spread", "equal"}
+    amplitudes : {"spread", "narrow"}
         How large active codes are; see `planted`.
     """
 
@@ -147,12 +149,12 @@ def cosine_ceiling(n_atoms: int, n_samples: float, reliability: float) -> float:
     return float(1 / np.sqrt(1 + n_atoms / n_samples * (1 - reliability) / reliability)) if reliability > 0 else 0.0
 
 
-def planted(plan: Plan, *, equal: bool = False, random_state: Any = None) -> tuple[Floats, Floats]:
+def planted(plan: Plan, *, narrow: bool = False, random_state: Any = None) -> tuple[Floats, Floats]:
     """Samples (sample, unit) of the plan, and the atoms (atom, unit) that they are made of.
 
-    k atoms a sample, chosen evenly, amplitudes |N(0, 1)| or, if `equal`, all alike (with a sign where codes have one);
-    atoms are directions of Gaussian samples with the signal's covariance, so that the signal has about that covariance;
-    Gaussian noise.
+    k atoms a sample, chosen evenly, amplitudes |N(0, 1)| or, if `narrow`, of a gamma law whose standard deviation is a
+    quarter of its mean (with a sign where codes have one); atoms are directions of Gaussian samples with the signal's
+    covariance, so that the signal has about that covariance; Gaussian noise.
     """
     random = random_state_of(random_state)
     n_units = len(plan.signal)
@@ -162,14 +164,14 @@ def planted(plan: Plan, *, equal: bool = False, random_state: Any = None) -> tup
     codes = np.zeros((plan.n_samples, plan.n_atoms))
     active = random.random_sample(codes.shape).argpartition(plan.n_active - 1, axis=1)[:, : plan.n_active]
     values = random.standard_normal(active.shape)
-    values = np.sign(values) if equal else values
+    values = np.sign(values) * random.gamma(NARROW, size=values.shape) if narrow else values
     np.put_along_axis(codes, active, np.abs(values) if plan.codes == "nonnegative" else values, axis=1)
     signal = codes @ atoms
     signal *= np.sqrt(np.trace(plan.signal) / signal.var(axis=0).sum())
     return signal + random.standard_normal((plan.n_samples, n_units)) @ _root(plan.noise), atoms
 
 
-def fit_planted(plan: Plan, *, equal: bool = False, random_state: Any = None) -> World:
+def fit_planted(plan: Plan, *, narrow: bool = False, random_state: Any = None) -> World:
     """Learn the dictionary of a planted world as a user would, told its size alone, and score it.
 
     The penalty is chosen by held-out entries; the fit is the short one of `surrogate`, which ends within .02 of the
@@ -177,7 +179,7 @@ def fit_planted(plan: Plan, *, equal: bool = False, random_state: Any = None) ->
     dictionary of a Gaussian with the samples' mean and covariance.
     """
     random = random_state_of(random_state)
-    x, truth = planted(plan, equal=equal, random_state=random)
+    x, truth = planted(plan, narrow=narrow, random_state=random)
     settings = Settings(codes=plan.codes, atoms=plan.atoms)
     penalty = dictionary.choose_penalty(torch.from_numpy(x), plan.n_atoms, settings, random_state=random).penalty
     learned, codes = _short_fit(x, plan, penalty, random)
@@ -191,20 +193,20 @@ def fit_planted(plan: Plan, *, equal: bool = False, random_state: Any = None) ->
         "gaussian_surrogate": _short_fit(gaussian_surrogate(x, random_state=random), plan, penalty, random)[0],
     }
     chance = {name: float(recovery(atoms, truth).mean()) for name, atoms in knowing_less.items()}
-    return World(float(cosine.mean()), float((cosine >= 0.9).mean()), chance, "equal" if equal else "spread")
+    return World(float(cosine.mean()), float((cosine >= 0.9).mean()), chance, "narrow" if narrow else "spread")
 
 
 def fit_worlds(
     plan: Plan, n_worlds: int, *, random_state: Any = None, on_step: Callable[[int], None] | None = None
 ) -> list[World]:
-    """`fit_planted`, so many times, every other one with equal amplitudes; `on_step` is called with each's number.
+    """`fit_planted`, so many times, every other one with narrow amplitudes; `on_step` is called with each's number.
 
-    How large active codes are decides as much as how many there are: where several are active in few samples, those of
-    one size are hard to take apart (|cos| .6 where spread ones gave .997, M 32, N 48, k 8, n 250). Data do not say.
+    The law of the amplitudes decides as much as their number: where several codes are active in few samples, those of
+    one size are hard to take apart (|cos| .6, and .997 where they are spread; M 32, N 48, k 8, n 250). Data do not say.
     """
     random, worlds = random_state_of(random_state), []
     for number in range(n_worlds):
-        worlds.append(fit_planted(plan, equal=number % 2 == 1, random_state=random))
+        worlds.append(fit_planted(plan, narrow=number % 2 == 1, random_state=random))
         if on_step is not None:
             on_step(number)
     return worlds

@@ -17,7 +17,7 @@ from neurosparse.files import cache_folder, content_key, write_whole
 from neurosparse.sparse_coding.knowing import Data, given, measured
 
 # Part of the key of cached worlds: raise it when the planted law or the learner changes what they find.
-EDITION = "2"
+EDITION = "3"
 _SAID = {
     "events": "{has:.3g} distinct events an atom (n k / N) of {needed:.3g} wanted",
     "samples": "{has:.4g} independent samples, of the {needed:.4g} that counting needs (M N / (M - k))",
@@ -67,7 +67,7 @@ def recoverability(
     codes, atoms
         As in `DictionaryLearning`.
     n_worlds : int
-        Planted worlds, active codes of spread sizes and of equal ones in turn; 0 for theory alone, which is instant and
+        Planted worlds, active codes of spread and of narrow sizes in turn; 0 for theory alone, which is instant and
         coarse.
     random_state : int
     cache : bool
@@ -79,8 +79,8 @@ def recoverability(
     -------
     Dataset
         Over ``bound`` (events, samples, units, detection): ``has``, ``needed``, ``met``. Over ``world``: ``cosine``
-        (mean |cos| of true atoms with those found), ``share_above_90`` and ``amplitudes`` (spread: |N(0, 1)|, or
-        equal). ``expected_cosine``, ``null`` over ``control`` and ``corrected``, ``(expected - c) / (1 - c)`` with the
+        (mean |cos| of true atoms with those found), ``share_above_90`` and ``amplitudes`` (spread: |N(0, 1)|; or
+        narrow). ``expected_cosine``, ``null`` over ``control`` and ``corrected``, ``(expected - c) / (1 - c)`` with the
         largest null c; NaN without worlds.
         ``cosine_ceiling``: |cos| of who knows the codes. attrs: ``verdict`` (possible, marginal or impossible),
         ``reasons``, ``summary`` (to print), and the sizes.

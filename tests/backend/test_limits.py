@@ -57,16 +57,16 @@ def test_planted_samples_have_the_covariances_asked_for(codes):
     assert limits.planted(plan(atoms="nonnegative"), random_state=0)[1].min() >= 0
 
 
-def test_codes_of_one_size_are_planted_too_and_are_harder_where_many_are_active():
-    few = plan(n_units=16, n_atoms=12, n_active=5)
-    for equal in (True, False):
-        x, atoms = limits.planted(few, equal=equal, random_state=0)
+def test_codes_of_nearly_one_size_are_planted_too_and_are_harder_where_many_are_active():
+    few = plan(n_units=16, n_atoms=12, n_active=5, n_samples=600)
+    for narrow, variation in ((True, 0.25), (False, np.sqrt(np.pi / 2 - 1))):
+        x, atoms = limits.planted(few, narrow=narrow, random_state=0)
         codes = x @ np.linalg.pinv(atoms)
         active = codes[np.abs(codes) > 1e-9]
         assert len(active) == 5 * len(x)
-        assert (np.ptp(active) < 1e-9) == equal
+        assert active.std() / active.mean() == pytest.approx(variation, rel=0.05)
     worlds = limits.fit_worlds(plan(n_units=16, n_atoms=24, n_active=5, n_samples=150), 2, random_state=0)
-    assert [world.amplitudes for world in worlds] == ["spread", "equal"]
+    assert [world.amplitudes for world in worlds] == ["spread", "narrow"]
     assert worlds[0].cosine > worlds[1].cosine + 0.1
 
 
