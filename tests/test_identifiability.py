@@ -243,6 +243,25 @@ def test_groups_that_cannot_change_places_give_no_p():
     assert float(found["median_r"][0]) > 0.8
 
 
+@pytest.mark.parametrize("name", ["session", "animal"])
+def test_whole_sessions_and_animals_are_held_out(name):
+    """Codes that only know their session: trials of one session on both sides of a split would score."""
+    rng = np.random.default_rng(0)
+    of_trial = np.repeat(np.arange(30), 10)
+    x, y = (rng.standard_normal((30, 8))[of_trial] + 0.1 * rng.standard_normal((300, 8)) for _ in range(2))
+    sides = [
+        population.from_arrays(side, dims=("trial", "unit"), coords={name: ("trial", of_trial)}) for side in (x, y)
+    ]
+    leaky = linear_identifiability(*sides, **NO_NULL)
+    whole = linear_identifiability(*sides, groups=name, **QUICK)
+    assert float(leaky["median_R2"][0]) > 0.1
+    assert float(whole["median_R2"][0]) < 0.02
+    assert float(whole["pooled_p"][0]) > 0.05  # whole sessions change places
+    for index in range(5):
+        held = whole["fold"].values == index
+        assert not set(of_trial[held]) & set(of_trial[~held])
+
+
 def test_groups_by_name_by_id_and_by_order_agree():
     x, y, copies = duplicated()
     ids = np.array([f"image {i:03d}" for i in range(120)])
@@ -286,6 +305,7 @@ def test_time_series_are_split_in_blocks_with_a_gap_and_shifted():
     assert found.attrs["gap"] >= tau
     assert found.attrs["n_over_tau"] == pytest.approx(1500 / tau)
     assert (np.diff(found["fold"]) >= 0).all()  # contiguous
+    assert f"left out on each side (autocorrelation time {tau:.3g})" in found.attrs["split"]
     assert found["verdict"].values[0] == "above chance"
     assert found["prediction"].dims == ("time", "target")
     unrelated = linear_identifiability(series(x), series(autoregression(1500, 2, 0.8, seed=9)), **QUICK)
@@ -401,6 +421,9 @@ def test_result_says_what_it_measured_and_survives_a_file(tmp_path):
     expected = {"n_samples", "n_units_x", "n_units_y", "split", "direction", "equivalence_class", "interval", "null"}
     assert expected <= set(found.attrs)
     assert found.attrs["direction"] == "higher is better"
+    assert found.attrs["equivalence_class"] == "up to an invertible linear map (with offset)"
+    assert found.attrs["dimensions"] == "not matched: 6 and 4 units, so no linear map between them is invertible"
+    assert linear_identifiability(*code_pair(t=6), **NO_NULL).attrs["dimensions"].startswith("matched: 6 units")
     assert "held fixed" in found.attrs["interval"]
     assert found.sizes["permutation"] == 39
     assert json.loads(found.attrs["penalties"])[0] == pytest.approx(1e-5)
@@ -608,7 +631,9 @@ def test_wrong_results_and_directions_are_refused():
         ({"n_folds": 201}, "201 folds need at least 201 groups"),
         ({"n_permutations": -1}, "n_permutations must be an integer of at least 0; got -1"),
         ({"n_bootstraps": 1.5}, "n_bootstraps must be an integer of at least 0; got 1.5"),
-        ({"max_targets": 0}, "max_targets must be a positive integer or None; got 0"),
+        ({"n_permutations": "many"}, "n_permutations must be an integer of at least 0; got 'many'"),
+        ({"n_bootstraps": None}, "n_bootstraps must be an integer of at least 0; got None"),
+        ({"max_targets": 0}, "max_targets, where it is not None, must be an integer of at least 1; got 0"),
         ({"directions": "x->y"}, r"directions must be a list of \['x->y', 'y->x'\]; got 'x->y'"),
         ({"penalties": [-1.0]}, "penalties must be a list of multiples of the mean eigenvalue"),
         ({"nan": "mask"}, "nan must be 'raise' or 'drop'"),

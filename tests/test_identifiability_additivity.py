@@ -96,6 +96,9 @@ def test_unequal_gains_are_neither_and_their_intervals_hold_them():
     assert str(found["combination"].values) == "other"
     assert float(found["gain_a_low"]) < 1.0 < float(found["gain_a_high"])
     assert float(found["gain_b_low"]) < 0.5 < float(found["gain_b_high"])
+    # the raw cosine of a alone is 1 / sqrt(1.25) of the whole and b's half of that, before noise
+    assert float(found["best_single"][0]) >= max(float(found["single_a"][0]), float(found["single_b"][0]))
+    assert float(found["single_a"][0]) > 1.5 * float(found["single_b"][0])
     with_offset = additivity(a, b, a + b + 3.0, **QUIET)
     np.testing.assert_allclose(with_offset["offset"], 3.0)
     assert float(with_offset["residual_share"]) == pytest.approx(0, abs=1e-12)
@@ -278,5 +281,7 @@ def test_candidates_are_distinct_and_more_of_them_make_it_harder():
     assert float(more["top1"]) == 0.0
     with pytest.raises(InputError, match="candidates need 30 units; got 2"):
         analogy(a1, a2, b1, b2, candidates=np.zeros((3, 2)))
+    with pytest.raises(InputError, match="n_bootstraps must be an integer of at least 0; got 1.5"):
+        analogy(a1, a2, b1, b2, n_bootstraps=1.5)
     with pytest.raises(InputError, match="need the same shape with at least 2 quadruples"):
         analogy(a1, a2, b1[:3], b2)

@@ -46,6 +46,8 @@ def test_no_more_features_than_units_have_no_coherence_and_a_tight_frame_meets_w
     [
         ((10, 5, 10), "bounds need n > k >= 1 and m >= 1"),
         ((10, 0, 2), "bounds need n > k >= 1 and m >= 1"),
+        ((10, 5, 2.5), "k must be a whole number or a list of them; got 2.5"),
+        ((10, "many", 2), "m must be a whole number or a list of them; got 'many'"),
     ],
 )
 def test_bounds_refuse_sizes_without_meaning(arguments, message):
@@ -86,5 +88,7 @@ def test_the_published_transition_is_reproduced():
 def test_phase_diagrams_refuse_sizes_without_meaning():
     with pytest.raises(InputError, match="a phase diagram needs n > k >= 1 and c > 0"):
         phase_diagram(10, 10)
+    with pytest.raises(InputError, match=r"n must be a whole number or a list of them; got \[\]"):
+        phase_diagram([], 2)
     with pytest.raises(InputError, match="n_samples must be at least 10"):
         phase_diagram(20, 2, n_samples=1)

@@ -42,6 +42,9 @@ def test_an_entry_is_what_the_pair_gives_by_itself():
         there = float(found[entry].sel(source="a", target="c"))
         back = float(found[entry].sel(source="c", target="a"))
         assert [there, back] == pytest.approx(pair[name].values.tolist())
+    as_predictor = found["median_r"].mean("target")
+    np.testing.assert_allclose(found["mean_r"], as_predictor)
+    assert np.abs(as_predictor.values - found["median_r"].mean("source").values).max() > 1e-3  # not as predicted
 
 
 def test_animals_are_joined_on_their_stimuli_with_their_ceilings(tmp_path):

@@ -121,7 +121,7 @@ def test_arguments_are_checked():
         representational_similarity(x, x, metric="r2")
     with pytest.raises(InputError, match="n_permutations must be an integer of at least 0; got -1"):
         representational_similarity(x, x, n_permutations=-1)
-    with pytest.raises(InputError, match="n_splits must be a positive integer; got 0"):
+    with pytest.raises(InputError, match="n_splits must be an integer of at least 1; got 0"):
         representational_similarity(x, x, n_splits=0)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from neurosparse.backend.resampling import p_value, percentile_interval
+from neurosparse.backend.resampling import p_value, percentile_interval, whole_number
 from neurosparse.backend.superposition import nearest, parallelism, row_cosines
 from neurosparse.errors import InputError
 from neurosparse.identifiability.constituents import finite_rows
@@ -74,6 +74,8 @@ def analogy(
     >>> round(float(found["top1_not_excluded"]), 3), round(float(found["parallelism"]), 6)
     (1.0, 1.0)
     """
+    whole_number(n_permutations, "n_permutations", 0)
+    whole_number(n_bootstraps, "n_bootstraps", 0)
     given = {"a1": a1, "a2": a2, "b1": b1, "b2": b2}
     codes = [finite_rows(one, name) for name, one in given.items()]
     shapes = {one.shape for one in codes}

@@ -64,7 +64,7 @@ def compressed_sensing_bounds(
     >>> round(float(found["c"]), 2)
     2.02
     """
-    sizes = [np.unique(np.atleast_1d(np.asarray(one, dtype=np.int64))) for one in (n, m, k)]
+    sizes = [np.unique(_whole(one, name)) for one, name in ((n, "n"), (m, "m"), (k, "k"))]
     if any(one.min() < 1 for one in sizes) or sizes[2].max() >= sizes[0].min():
         raise InputError(
             f"bounds need n > k >= 1 and m >= 1; got n {sizes[0].tolist()}, m {sizes[1].tolist()}, "
@@ -101,6 +101,13 @@ def compressed_sensing_bounds(
     return result
 
 
+def _whole(sizes: Any, name: str) -> NDArray[np.int64]:
+    values = np.atleast_1d(np.asarray(sizes))
+    if values.ndim != 1 or not values.size or values.dtype.kind not in "iuf" or (values % 1 != 0).any():
+        raise InputError(f"{name} must be a whole number or a list of them; got {sizes!r}.")
+    return values.astype(np.int64)
+
+
 def _without_scalars(result: xr.Dataset, given: dict[str, Any]) -> xr.Dataset:
     """Dims that were given as one number become scalar coords."""
     return result.isel({name: 0 for name, one in given.items() if np.ndim(one) == 0})
@@ -119,7 +126,7 @@ def _strong_units(features: xr.DataArray, active: xr.DataArray) -> xr.DataArray:
 def phase_diagram(
     n: int | Sequence[int] = 100,
     k: int | Sequence[int] = (3, 5, 10),
-    c: Sequence[float] = (0.5, 1.0, 1.5, 2.0, 3.0),
+    c: float | Sequence[float] = (0.5, 1.0, 1.5, 2.0, 3.0),
     *,
     n_samples: int = 500,
     n_draws: int = 3,
@@ -158,8 +165,8 @@ def phase_diagram(
     -----
     Proportional to the number of cells, n m samples each: the default takes some ten seconds on one core.
     """
-    features, active = (np.atleast_1d(np.asarray(one, dtype=np.int64)) for one in (n, k))
-    grid = np.asarray(sorted(c), dtype=np.float64)
+    features, active = _whole(n, "n"), _whole(k, "k")
+    grid = np.sort(np.atleast_1d(np.asarray(c, dtype=np.float64)))
     if features.min() < 2 or active.min() < 1 or active.max() >= features.min() or not (grid > 0).all():
         raise InputError(
             f"a phase diagram needs n > k >= 1 and c > 0; got n {features.tolist()}, k {active.tolist()}, "

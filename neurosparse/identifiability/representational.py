@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from neurosparse.backend.representational import Kernel, Metric, metric_named, whitened_second_moment
+from neurosparse.backend.resampling import whole_number
 from neurosparse.errors import InputError
 from neurosparse.identifiability.evidence import N_BLOCKS, ceiling, chance, jackknife, null_values
 from neurosparse.identifiability.halves import Repeats, repeats_of
@@ -125,7 +126,8 @@ def representational_similarity(
     (1.0, 'above chance')
     """
     measure = metric_named(metric, alpha=alpha, components=components, mass=mass)
-    _check_arguments(n_permutations, n_splits)
+    whole_number(n_permutations, "n_permutations", 0)
+    whole_number(n_splits, "n_splits")
     seeds = np.random.default_rng(random_state).integers(2**31, size=6)
     both = pair(x, y, groups=groups, nan=nan, n_splits=1, random_state=int(seeds[5]), ceilings=False)
     # Without a fit there are no folds to speak of, nor to warn of when they are small
@@ -206,10 +208,3 @@ def _attributes(measure: Metric, both: Pair, split: Split, n_permutations: int) 
         "interval": f"95 %, jackknife over {N_BLOCKS} blocks of groups, Student's t",
         "provenance": json.dumps({"x": both.x.provenance, "y": both.y.provenance}),
     }
-
-
-def _check_arguments(n_permutations: int, n_splits: int) -> None:
-    if int(n_permutations) != n_permutations or n_permutations < 0:
-        raise InputError(f"n_permutations must be an integer of at least 0; got {n_permutations!r}.")
-    if int(n_splits) != n_splits or n_splits < 1:
-        raise InputError(f"n_splits must be a positive integer; got {n_splits!r}.")

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from neurosparse.backend.linear import PENALTIES, LowRank, cross_validated_low_rank, cross_validated_ridge
+from neurosparse.backend.resampling import whole_number
 from neurosparse.errors import InputError
 from neurosparse.identifiability import further
 from neurosparse.identifiability.pairing import Nan, Pair, Side, pair
@@ -182,6 +183,7 @@ def linear_identifiability(
         "n_units_x": both.x.values.shape[1],
         "n_units_y": both.y.values.shape[1],
         "n_folds": len(split.folds),
+        "dimensions": _dimensions(both),
         "estimator": estimator,
         "penalties": json.dumps([float(value) for value in (PENALTIES if penalties is None else penalties)]),
         **split.attrs,
@@ -253,6 +255,13 @@ def _held_out(
     )
 
 
+def _dimensions(both: Pair) -> str:
+    p, q = both.x.values.shape[1], both.y.values.shape[1]
+    if p == q:
+        return f"matched: {p} units on both sides, as theorems on invertible maps ask"
+    return f"not matched: {p} and {q} units, so no linear map between them is invertible"
+
+
 def _chosen_targets(target: Side, max_targets: int | None, seed: int) -> np.ndarray:
     n = target.values.shape[1]
     if max_targets is None or n <= max_targets:
@@ -276,10 +285,9 @@ def _notes(source: Side, target: Side, split: Split, n_chosen: int) -> tuple[str
 
 
 def _check_arguments(n_permutations: int, n_bootstraps: int, max_targets: Any, directions: Sequence[str]) -> None:
-    for name, value in (("n_permutations", n_permutations), ("n_bootstraps", n_bootstraps)):
-        if int(value) != value or value < 0:
-            raise InputError(f"{name} must be an integer of at least 0; got {value!r}.")
-    if max_targets is not None and (int(max_targets) != max_targets or max_targets < 1):
-        raise InputError(f"max_targets must be a positive integer or None; got {max_targets!r}.")
+    whole_number(n_permutations, "n_permutations", 0)
+    whole_number(n_bootstraps, "n_bootstraps", 0)
+    if max_targets is not None:
+        whole_number(max_targets, "max_targets, where it is not None,")
     if isinstance(directions, str) or not directions or not set(directions) <= set(DIRECTIONS):
         raise InputError(f"directions must be a list of {list(DIRECTIONS)}; got {directions!r}.")

@@ -159,7 +159,8 @@ def split_time(
     else:
         orders = circular_shifts(n, min(n_permutations, n - 2 * least + 1), minimum=least, random_state=seed)
     attrs = {
-        "split": f"{n_folds} contiguous blocks of time, {gap} samples left out on each side",
+        "split": f"{n_folds} contiguous blocks of time, {gap} samples left out on each side "
+        f"(autocorrelation time {tau:.3g})",
         "null": "circular shifts of the predicted side, penalty chosen again; linear drift regressed in training rows",
         "R2_baseline": "linear drift of the training fold",
         "autocorrelation_time": tau,

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from neurosparse.backend.resampling import bootstrap_weights, p_value, percentile_interval
+from neurosparse.backend.resampling import bootstrap_weights, p_value, percentile_interval, whole_number
 from neurosparse.backend.superposition import (
     centred_by_others,
     corrected_cosine,
@@ -18,7 +18,6 @@ from neurosparse.backend.superposition import (
     residual_share,
     row_cosines,
 )
-from neurosparse.errors import InputError
 from neurosparse.identifiability.constituents import Terms, blank_thirds, constituent_codes, sharing_groups, terms_of
 from neurosparse.identifiability.results import chance_verdict
 
@@ -109,9 +108,8 @@ def additivity(
     >>> str(found["combination"].values), round(float(found["gain_a"]), 6)
     ('sum', 1.0)
     """
-    for name, value in (("n_permutations", n_permutations), ("n_bootstraps", n_bootstraps)):
-        if int(value) != value or value < 0:
-            raise InputError(f"{name} must be an integer of at least 0; got {value!r}.")
+    whole_number(n_permutations, "n_permutations", 0)
+    whole_number(n_bootstraps, "n_bootstraps", 0)
     rng = np.random.default_rng(random_state)
     terms = terms_of({"a": a, "b": b, "ab": ab}, scale, n_splits, int(rng.integers(2**31)))
     labels = constituent_codes(constituents, len(terms.pairs))

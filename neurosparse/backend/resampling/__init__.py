@@ -5,7 +5,7 @@ Numpy arrays enter (samples in rows, units in columns) and numpy arrays or index
 """
 
 from neurosparse.backend.resampling.bootstrap import bootstrap_weights, percentile_interval
-from neurosparse.backend.resampling.checks import label_codes
+from neurosparse.backend.resampling.checks import label_codes, whole_number
 from neurosparse.backend.resampling.duplicates import near_duplicates
 from neurosparse.backend.resampling.folds import block_folds, group_folds
 from neurosparse.backend.resampling.nulls import autocorrelation_time, circular_shifts, p_value, permutations
@@ -39,4 +39,5 @@ __all__ = [
     "spearman_brown",
     "split_half_means",
     "split_half_reliability",
+    "whole_number",
 ]

@@ -63,7 +63,12 @@ def finite_matrix(values: ArrayLike, name: str = "values") -> NDArray[np.float64
     return matrix
 
 
-def whole_number(value: int, name: str, least: int = 1) -> int:
-    if int(value) != value or value < least:
+def whole_number(value: Any, name: str, least: int = 1) -> int:
+    """`value` as an int of at least `least`, or an InputError."""
+    try:
+        found = int(value) if int(value) == value else None
+    except (TypeError, ValueError, OverflowError):
+        found = None
+    if found is None or found < least:
         raise InputError(f"{name} must be an integer of at least {least}; got {value!r}.")
-    return int(value)
+    return found
