@@ -5,7 +5,8 @@ A function that reads runs of the first axis enters, a dask array leaves. The on
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,16 +102,14 @@ class Stored:
         return cls(data.file.filename, data.name, data.shape, data.dtype, data.chunks, data.compression)
 
     def __getitem__(self, key: Any) -> np.ndarray:
-        try:
-            with h5py.File(self.file, "r") as file:
-                return file[self.name][key]
-        except (OSError, KeyError) as error:
-            raise FileError(f"cannot read {self.name} of {self.file}: {error}. Was the file moved?") from error
+        with self.open() as data:
+            return data[key]
 
-    def read_direct(self, into: np.ndarray, source: Any) -> None:
-        """As ``h5py.Dataset.read_direct``."""
+    @contextmanager
+    def open(self) -> Iterator[h5py.Dataset]:
+        """The dataset, for many reads; what HDF5 cannot read is a `FileError`."""
         try:
             with h5py.File(self.file, "r") as file:
-                file[self.name].read_direct(into, source)
+                yield file[self.name]
         except (OSError, KeyError) as error:
             raise FileError(f"cannot read {self.name} of {self.file}: {error}. Was the file moved?") from error

@@ -92,8 +92,10 @@ def _gather(
     lows, highs = index[:, 0], index[:, -1] + 1
     steady = (np.diff(index, axis=1) == 1).all(1)
     direct = steady & bool(isinstance(frames, Frames) and frames.direct)
-    for trial in np.flatnonzero(direct):
-        frames.read_into(values[trial], int(lows[trial]))  # type: ignore[attr-defined]
+    if isinstance(frames, Frames) and direct.any():
+        with frames.held() as held:
+            for trial in np.flatnonzero(direct):
+                held.read_into(values[trial], int(lows[trial]))
     for first, block, trials in passes(frames, lows, np.where(direct, lows, highs), gap=0):
         for trial in trials:
             if steady[trial]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import h5py
 import numpy as np
 
+from neurosparse.recordings.lazy import Stored
 from neurosparse.recordings.series import Series
 
 # A frame this near an edge, in frames, stands on it: clocks are stored rounded and computed in float64.
@@ -113,15 +116,21 @@ class Frames:
         series, data = self.series, self.series.data
         as_stored = self.rows is None and self.columns is None and len(series.shape) == 2 and not self.transposed
         unscaled = series.channel_conversion is None and series.conversion == 1.0 and series.offset == 0.0
-        local = hasattr(data, "read_direct") and getattr(data, "compression", None) is None and not _remote(data)
+        local = isinstance(data, h5py.Dataset | Stored) and data.compression is None and not _remote(data)
         return as_stored and unscaled and local
 
-    def read_into(self, values: np.ndarray, first: int) -> None:
-        """Frames from `first` on into `values` (time, unit), where they are `direct`."""
-        data = self.series.data
-        if not isinstance(data, h5py.Dataset):
-            data.read_direct(values, np.s_[first : first + len(values)])
+    @contextmanager
+    def held(self) -> Iterator[Frames]:
+        """The same frames, of a file that is opened anew for each read with the file open for many."""
+        if not isinstance(self.series.data, Stored):
+            yield self
             return
+        with self.series.data.open() as data:
+            yield replace(self, series=replace(self.series, data=data))
+
+    def read_into(self, values: np.ndarray, first: int) -> None:
+        """Frames from `first` on into `values` (time, unit), where they are `direct` and `held`."""
+        data = self.series.data
         stored = data.id.get_space()  # read_direct takes longer to work out the same
         stored.select_hyperslab((first, 0), values.shape)
         data.id.read(h5py.h5s.create_simple(values.shape), stored, values)
