@@ -152,9 +152,9 @@ def draw(rows: list[dict[str, Any]], path: Path) -> Path:
             axes[3].errorbar(
                 repeats + 0.04 * number, value, [value - low, high - value], fmt=style, color=f"C{number}", label=label
             )
-    axes[3].set(xlabel="repeats kept", xticks=REPEATS, title="Ladder (95 % intervals)", ylim=(0, None))
-    for one in axes[1:]:
-        one.legend(fontsize=7, frameon=False)
+    axes[3].set(xlabel="repeats kept", xticks=REPEATS, title="Ladder (95 % intervals)", ylim=(0, 1.1))
+    for one, place in zip(axes[1:], ("upper left", "center right", "upper right"), strict=True):
+        one.legend(fontsize=7, frameon=False, loc=place)
     figure.savefig(path, dpi=110)
     plt.close(figure)
     return path
