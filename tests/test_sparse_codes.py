@@ -71,6 +71,37 @@ def test_the_attrs_say_the_certificate(world):
     assert stopped.attrs["share_converged"] < 1
 
 
+def test_certificates_of_sparse_codes_of_missing_entries_and_of_weights(world, monkeypatch):
+    _, x, atoms = world
+    holey = x.copy()
+    holey[::7, 3] = np.nan
+    options = {"penalty": 0.2, "weights": np.linspace(1, 2, N_ATOMS), "nan": "mask"}
+    compressed = sparse_encode_csr(holey, atoms, tol=1e-8, **options)
+    whole = certify_codes(holey, atoms, compressed, **options)
+    assert float(whole.gap.max()) <= 1e-8
+    assert whole.sizes == {"sample": 60}
+    np.testing.assert_array_equal(whole.n_active, (compressed.toarray() != 0).sum(1))
+    expected = encode(np.nan_to_num(holey), atoms, 0.2 * options["weights"], mask=~np.isnan(holey), tol=1e-8)
+    np.testing.assert_allclose(whole.objective, expected.objective, rtol=1e-9)
+    np.testing.assert_allclose(whole.kkt, expected.kkt, atol=1e-9)
+    assert float(certify_codes(holey, atoms, compressed, penalty=0.2, nan="mask").gap.max()) > 1e-3
+    monkeypatch.setattr("neurosparse.sparse_coding.coding.CERTIFIED", 8 * N_ATOMS)  # eight samples at a time
+    for z in (compressed, compressed.toarray()):
+        for name, values in certify_codes(holey, atoms, z, **options).items():
+            np.testing.assert_allclose(values, whole[name], rtol=1e-12, atol=1e-12)
+    with pytest.raises(InputError, match=r"z needs shape \(60, 20\), one code a sample and atom; got \(60, 19\)"):
+        certify_codes(x, atoms, compressed[:, 1:], penalty=0.2)
+    compressed.data[0] *= -1
+    with pytest.raises(InputError, match="z has 1 negative entries"):
+        certify_codes(holey, atoms, compressed, **options)
+
+
+def test_sparse_codes_that_did_not_converge_are_not_silent(world):
+    labelled, _, atoms = world
+    with pytest.warns(ConvergenceWarning, match="of 60 samples stopped after 1 steps"):
+        sparse_encode_csr(labelled, atoms, penalty=0.01, max_iter=1)
+
+
 def test_missing_entries_are_left_out_of_the_loss(world, tmp_path):
     labelled, x, atoms = world
     holey = labelled.copy()

@@ -8,10 +8,13 @@ import numpy as np
 import scipy.sparse
 import xarray as xr
 
-from neurosparse.backend.inference import Codes, Solver, duality_gap, objective
+from neurosparse.backend.inference import Codes, Solver, certificate_of
 from neurosparse.errors import InputError
 from neurosparse.population import as_matrix
 from neurosparse.sparse_coding.rows import dictionary_values, encode_rows, label_codes, posed
+
+# Entries of samples by atoms that are looked at together.
+CERTIFIED = 2**22
 
 
 def sparse_encode(
@@ -110,27 +113,16 @@ def sparse_encode(
 
 
 def sparse_encode_csr(
-    x: Any,
-    dictionary: Any,
-    *,
-    penalty: float | Any = None,
-    codes: Codes = "nonnegative",
-    n_active: int | None = None,
-    offset: Any = None,
-    nan: str = "raise",
-    device: Any = "auto",
-    tol: float = 1e-4,
-    max_iter: int = 10_000,
-    **options: Any,
+    x: Any, dictionary: Any, *, penalty: float | Any = None, offset: Any = None, nan: str = "raise", **options: Any
 ) -> scipy.sparse.csr_array:
     """`sparse_encode` for very many atoms: the codes that are not zero, without labels and never as a whole array.
 
     Parameters
     ----------
-    x, dictionary, penalty, codes, n_active, offset, nan, device, tol, max_iter
+    x, dictionary, penalty, offset, nan
         As in `sparse_encode`.
     **options
-        Its ``weights``, ``debias``, ``prune``, ``solver``.
+        Its ``codes``, ``n_active``, ``weights``, ``debias``, ``prune``, ``solver``, ``tol``, ``max_iter``, ``device``.
 
     Returns
     -------
@@ -141,23 +133,15 @@ def sparse_encode_csr(
     ------
     InputError
         As `sparse_encode` does.
+
+    Warns
+    -----
+    ConvergenceWarning
+        As `sparse_encode` does; `certify_codes` takes the codes as they are.
     """
     _, rows, observed = posed(x, offset, nan)
     atoms = dictionary_values(dictionary, x)
-    found = encode_rows(
-        rows,
-        atoms,
-        penalty,
-        codes=codes,
-        tol=tol,
-        max_iter=max_iter,
-        device=device,
-        n_active=n_active,
-        mask=observed,
-        sparse=True,
-        **options,
-    )
-    return found.codes
+    return encode_rows(rows, atoms, penalty, mask=observed, sparse=True, **options).codes
 
 
 def certify_codes(
@@ -167,49 +151,58 @@ def certify_codes(
     *,
     penalty: float | Any,
     codes: Codes = "nonnegative",
+    weights: Any = None,
     offset: Any = None,
+    nan: str = "raise",
 ) -> xr.Dataset:
     """How close codes are to the best there are, computed from the codes alone.
 
     Parameters
     ----------
-    x, dictionary, penalty, codes, offset
+    x, dictionary, penalty, codes, weights, offset, nan
         As `sparse_encode` was given them.
-    z : population (..., atom), array or tensor (sample, atom)
+    z : population (..., atom), array or tensor (sample, atom), or scipy sparse array
         The codes.
 
     Returns
     -------
     Dataset
         Over ``sample``: ``objective``, ``gap`` (duality gap over half the squared norm), ``kkt`` (largest violation of
-        the optimality conditions, as a share of the penalty), ``n_active``.
+        the optimality conditions, as a share of the penalty), ``n_active``. In float64.
 
     Raises
     ------
     InputError
         If shapes or unit labels do not fit, or codes are negative that must not be.
+
+    Notes
+    -----
+    A few samples at a time: sparse codes are never dense as a whole.
     """
-    rows = as_matrix(x).values - (0.0 if offset is None else np.asarray(offset, dtype=float))
-    atoms, codes_found = dictionary_values(dictionary, x), as_matrix(z, name="z").values
-    if codes_found.shape != (len(rows), len(atoms)):
-        raise InputError(
-            f"z needs shape {(len(rows), len(atoms))}, one code a sample and atom; got {codes_found.shape}."
+    _, rows, observed = posed(x, offset, nan)
+    atoms = dictionary_values(dictionary, x)
+    found: Any = scipy.sparse.csr_array(z) if scipy.sparse.issparse(z) else _code_values(z, nan)
+    if found.shape != (len(rows), len(atoms)):
+        raise InputError(f"z needs shape {(len(rows), len(atoms))}, one code a sample and atom; got {found.shape}.")
+    n_negative = int((found < 0).sum())
+    if codes == "nonnegative" and n_negative:
+        raise InputError(f"z has {n_negative} negative entries, but codes = 'nonnegative'. Give codes='signed'.")
+    size = max(1, CERTIFIED // len(atoms))
+    pieces = []
+    for start in range(0, len(rows), size):
+        some = slice(start, start + size)
+        part = found[some].toarray() if scipy.sparse.issparse(found) else found[some]
+        mask = None if observed is None else observed[some]
+        worth = certificate_of(
+            rows[some].astype(float), atoms, part, penalty, signed=codes == "signed", weights=weights, mask=mask
         )
-    if codes == "nonnegative" and (codes_found < 0).any():
-        raise InputError(
-            f"z has {int((codes_found < 0).sum())} negative entries, but codes = 'nonnegative'. Give codes='signed'."
-        )
-    weights = np.broadcast_to(np.asarray(penalty, dtype=float), len(atoms))
-    slope = (rows - codes_found @ atoms) @ atoms.T
-    bound = slope - weights if codes == "nonnegative" else np.abs(slope) - weights
-    violation = np.where(codes_found == 0, np.maximum(bound, 0), np.abs(slope - weights * np.sign(codes_found)))
-    signed = codes == "signed"
+        pieces.append((*worth, (part != 0).sum(1)))
+    objective, gap, kkt, n_active = (("sample", np.concatenate(column)) for column in zip(*pieces, strict=True))
     return xr.Dataset(
-        {
-            "objective": ("sample", objective(rows, atoms, codes_found, weights)),
-            "gap": ("sample", duality_gap(rows, atoms, codes_found, weights, signed=signed)),
-            "kkt": ("sample", (violation / weights).max(1)),
-            "n_active": ("sample", (codes_found != 0).sum(1)),
-        },
+        {"objective": objective, "gap": gap, "kkt": kkt, "n_active": n_active},
         attrs={"n_samples": len(rows), "n_units": rows.shape[1], "n_atoms": len(atoms), "codes": codes},
     )
+
+
+def _code_values(z: Any, nan: str) -> np.ndarray:
+    return as_matrix(z, nan="drop" if nan == "drop" else "raise", name="z").values

@@ -20,10 +20,10 @@ def encode_rows(
     atoms: np.ndarray,
     penalty: Any,
     *,
-    codes: Codes,
-    tol: float,
-    max_iter: int,
-    device: Any,
+    codes: Codes = "nonnegative",
+    tol: float = 1e-4,
+    max_iter: int = 10_000,
+    device: Any = "auto",
     **options: Any,
 ) -> Encoding:
     """Encode on the device, come back to numpy, and warn of samples that did not converge.

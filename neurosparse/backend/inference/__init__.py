@@ -5,7 +5,7 @@ as the same kind. On the CPU a compiled coordinate descent solves each row, on C
 both stop by the same duality gap. Imports numpy, scipy, numba, torch, `errors` and `backend.devices`.
 """
 
-from neurosparse.backend.inference.certificate import duality_gap, kkt_violation, objective
+from neurosparse.backend.inference.certificate import certificate_of, duality_gap, kkt_violation, objective
 from neurosparse.backend.inference.encoding import Solver, encode, encode_checked
 from neurosparse.backend.inference.problem import Array, Codes
 from neurosparse.backend.inference.result import Encoding
@@ -16,6 +16,7 @@ __all__ = [
     "Codes",
     "Encoding",
     "Solver",
+    "certificate_of",
     "duality_gap",
     "encode",
     "encode_checked",

@@ -9,7 +9,7 @@ import torch
 from neurosparse.backend.inference.problem import Array, Problem, Tensor, as_tensor, pose
 
 
-def duality_gap(
+def certificate_of(
     x: Array,
     dictionary: Array,
     codes: Array,
@@ -18,11 +18,8 @@ def duality_gap(
     signed: bool = False,
     weights: Array | None = None,
     mask: Array | None = None,
-) -> Any:
-    """How far the objective of `codes` can be from its minimum, over half the squared norm, for each sample.
-
-    ``gap = P(z) - max(0 over theta) D(theta)`` at ``theta = s r``, r the residual and s the largest scale of at most 1
-    at which no atom's correlation with theta exceeds its penalty.
+) -> tuple[Any, Any, Any]:
+    """Objective, duality gap and violation of the optimality conditions of each sample, from the codes alone.
 
     Parameters
     ----------
@@ -33,30 +30,42 @@ def duality_gap(
 
     Returns
     -------
+    three (sample,) arrays or tensors
+        What `objective`, `duality_gap` and `kkt_violation` give.
+    """
+    rows = as_tensor(x)
+    problem = pose(rows, as_tensor(dictionary).to(rows), penalty, "signed" if signed else "nonnegative", weights, mask)
+    z = as_tensor(codes).to(rows) * problem.norms
+    residual = problem.residual(z @ problem.atoms)
+    found = certify(problem, z, residual, residual @ problem.atoms.T)
+    return found if isinstance(x, torch.Tensor) else tuple(each.numpy() for each in found)  # type: ignore[return-value]
+
+
+def duality_gap(
+    x: Array, dictionary: Array, codes: Array, penalty: float | Array, *, signed: bool = False, **options: Any
+) -> Any:
+    """How far the objective of `codes` can be from its minimum, over half the squared norm, for each sample.
+
+    ``gap = P(z) - D(theta)`` at ``theta = s r``, r the residual and s the largest scale of at most 1
+    at which no atom's correlation with theta exceeds its penalty. Parameters as for `certificate_of`.
+
+    Returns
+    -------
     (sample,) array or tensor
         0 for a sample of zeros with empty codes.
     """
-    gap = _measure(x, dictionary, codes, penalty, signed, weights, mask)[1]
-    return gap if isinstance(x, torch.Tensor) else gap.numpy()
+    return certificate_of(x, dictionary, codes, penalty, signed=signed, **options)[1]
 
 
 def kkt_violation(
-    x: Array,
-    dictionary: Array,
-    codes: Array,
-    penalty: float | Array,
-    *,
-    signed: bool = False,
-    weights: Array | None = None,
-    mask: Array | None = None,
+    x: Array, dictionary: Array, codes: Array, penalty: float | Array, *, signed: bool = False, **options: Any
 ) -> Any:
     """Largest violation of the optimality conditions, as a share of the atom's penalty, for each sample.
 
     ``|d_j . r - penalty_j sign z_j| / penalty_j`` of an active code, ``max(0, |d_j . r| / penalty_j - 1)`` of another
     (without the modulus for non-negative codes). Parameters and returns as for `duality_gap`.
     """
-    kkt = _measure(x, dictionary, codes, penalty, signed, weights, mask)[2]
-    return kkt if isinstance(x, torch.Tensor) else kkt.numpy()
+    return certificate_of(x, dictionary, codes, penalty, signed=signed, **options)[2]
 
 
 def objective(
@@ -91,13 +100,3 @@ def certify(problem: Problem, z: Tensor, residual: Tensor, slopes: Tensor) -> tu
     gap = (primal - dual).clamp(min=0) / half.clamp(min=torch.finfo(half.dtype).tiny)
     violation = torch.where(z == 0, (sized - 1).clamp(min=0), (ratio - z.sign()).abs()).amax(1)
     return primal, torch.where(half > 0, gap, primal), violation
-
-
-def _measure(
-    x: Any, dictionary: Any, codes: Any, penalty: Any, signed: bool, weights: Any, mask: Any
-) -> tuple[Tensor, Tensor, Tensor]:
-    rows = as_tensor(x)
-    problem = pose(rows, as_tensor(dictionary).to(rows), penalty, "signed" if signed else "nonnegative", weights, mask)
-    z = as_tensor(codes).to(rows) * problem.norms
-    residual = problem.residual(z @ problem.atoms)
-    return certify(problem, z, residual, residual @ problem.atoms.T)
