@@ -1,8 +1,9 @@
 """Write a small NWB file, damage it, and see what loading makes of it: each damage in a process of its own.
 
 Beside it stands what h5py alone makes of the same bytes: a file that it reads as before must load as before.
-Run as ``python -m tests.fuzz_worker FOLDER FIRST LAST [values]``: cases FIRST to LAST - 1 of the file in FOLDER, a line
-of JSON each. The process imports once and forks for each case, with limits on time and memory.
+Run as ``python -m tests.fuzz_worker WAY FOLDER FIRST LAST ...``: cases FIRST to LAST - 1 of the file in FOLDER, damaged
+"anywhere" or in its "values", a line of JSON each; as many such jobs as are given. The process imports once and forks
+for each case, with limits on time and memory.
 """
 
 from __future__ import annotations
@@ -260,17 +261,18 @@ def damaged_values(folder: Path, first: int, last: int) -> Iterator[tuple[int, s
             yield case, name, bytes(data)
 
 
-def main(folder: Path, first: int, last: int, ways: Callable[..., Iterator[tuple[int, str, bytes]]]) -> None:
+def main(way: str, folder: Path, first: int, last: int) -> None:
     truth, digest = populations(folder / "whole.nwb"), everything(folder / "whole.nwb")
-    for case, what, data in ways(folder, first, last):
+    for case, what, data in {"anywhere": damaged_anywhere, "values": damaged_values}[way](folder, first, last):
         path = folder / f"case_{case}.nwb"
         path.write_bytes(data)
         found = in_a_process(path, partial(judge, path, truth))
-        by_h5py = in_a_process(path, partial(intact, path, digest))["end"]
-        print(json.dumps({"case": case, "what": what, **found, "h5py": by_h5py}), flush=True)
+        if way == "anywhere":
+            found["h5py"] = in_a_process(path, partial(intact, path, digest))["end"]
+        print(json.dumps({"way": way, "case": case, "what": what, **found}), flush=True)
         path.unlink()
 
 
 if __name__ == "__main__":
-    ways = damaged_values if sys.argv[4:] == ["values"] else damaged_anywhere
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), ways)
+    for way, folder, first, last in zip(*[iter(sys.argv[1:])] * 4, strict=True):
+        main(way, Path(folder), int(first), int(last))

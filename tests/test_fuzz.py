@@ -20,12 +20,28 @@ pytestmark = [
 ]
 
 
-def run(folder: Path, first: int, last: int, *ways: str) -> list[dict[str, Any]]:
-    """Cases of the file in `folder`, in a process of their own."""
-    command = [sys.executable, "-m", "tests.fuzz_worker", str(folder), str(first), str(last), *ways]
+def run(*jobs: tuple[str, Path, int, int]) -> list[dict[str, Any]]:
+    """Cases of (way, folder, first, last), in a process of their own."""
+    words = [str(word) for job in jobs for word in job]
+    command = [sys.executable, "-m", "tests.fuzz_worker", *words]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A file with checksums, to be damaged anywhere, and one without, to be damaged in its values."""
+    made = {way: tmp_path_factory.mktemp(way) for way in ("anywhere", "values")}
+    for way, folder in made.items():
+        write_session(folder / "whole.nwb", checksums=way == "anywhere")
+    return made
+
+
+@pytest.fixture(scope="module")
+def sample(folders: dict[str, Path]) -> list[dict[str, Any]]:
+    """The undamaged file, a dozen damages anywhere, and one in the values of each dataset."""
+    return run(("anywhere", folders["anywhere"], -1, 12), ("values", folders["values"], 0, 1))
 
 
 def check(cases: list[dict[str, Any]]) -> Counter[str]:
@@ -43,24 +59,8 @@ def check(cases: list[dict[str, Any]]) -> Counter[str]:
     return Counter(case["end"] for case in cases)
 
 
-def test_a_sample_of_damages(tmp_path: Path) -> None:
-    write_session(tmp_path / "whole.nwb", checksums=True)
-    check(run(tmp_path, -1, 12))
-
-
-@pytest.mark.slow
-def test_five_hundred_damages(tmp_path: Path) -> None:
-    write_session(tmp_path / "whole.nwb", checksums=True)
-    cases = [case for first in range(0, 500, 50) for case in run(tmp_path, first, first + 50)]
-    ends = check(cases)
-    print(dict(ends), Counter(f"{case['end']}, h5py {case['h5py']}" for case in cases))
-    assert ends.total() == 500
-
-
-@pytest.mark.parametrize("rounds", [1, pytest.param(20, marks=pytest.mark.slow)])
-def test_without_checksums_only_what_was_hit_may_differ(rounds: int, tmp_path: Path) -> None:
-    write_session(tmp_path / "whole.nwb", checksums=False)
-    cases = run(tmp_path, 0, rounds, "values")
+def check_values(cases: list[dict[str, Any]], rounds: int) -> None:
+    """Only populations made of the dataset that was hit differ, and those of values that are seen as they are do."""
     assert len({case["what"] for case in cases}) * rounds == len(cases)
     for case in cases:
         assert case["end"] in ("same", "differs", "error"), case
@@ -68,6 +68,28 @@ def test_without_checksums_only_what_was_hit_may_differ(rounds: int, tmp_path: P
     hit = [case for case in cases if case["what"].endswith(("traces/data", "wheel/data"))]
     assert hit
     assert all(case["end"] == "differs" for case in hit), "the byte that was changed is seen"
+
+
+def test_a_sample_of_damages(sample: list[dict[str, Any]]) -> None:
+    check([case for case in sample if case["way"] == "anywhere"])
+
+
+def test_without_checksums_only_what_was_hit_may_differ(sample: list[dict[str, Any]]) -> None:
+    check_values([case for case in sample if case["way"] == "values"], 1)
+
+
+@pytest.mark.slow
+def test_five_hundred_damages(folders: dict[str, Path]) -> None:
+    parts = [run(("anywhere", folders["anywhere"], first, first + 50)) for first in range(0, 500, 50)]
+    cases = [case for part in parts for case in part]
+    ends = check(cases)
+    print(dict(ends), Counter(f"{case['end']}, h5py {case['h5py']}" for case in cases))
+    assert ends.total() == 500
+
+
+@pytest.mark.slow
+def test_twenty_damages_of_each_datasets_values(folders: dict[str, Path]) -> None:
+    check_values(run(("values", folders["values"], 0, 20)), 20)
 
 
 def users_of(dataset: str) -> set[str]:
