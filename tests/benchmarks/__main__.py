@@ -21,6 +21,7 @@ BENCHMARKS = {
     "recoverability": "what is foretold of a fit, beside what a fit finds, in 40 cells of size and noise",
     "noise_injection": "a linear signal in V4's own noise: level, power, bias, coverage; repeats left out",
     "recovery": "dictionaries learned from samples of a planted one, beside the oracle and chance",
+    "recovery_curve": "recovery against samples an atom, beside SPAMS, an autoencoder, the oracle and chance",
     "recovery_noise": "the same under noise, rare features and Poisson counts, beside SPAMS, NMF and an autoencoder",
     "v4_linearity": "V4 against layers of EfficientNet-lite0: null, ceiling, nonlinear gap and verdict of each",
 }
