@@ -48,15 +48,11 @@ def test_noise_takes_a_code_from_itself_to_the_ceiling_and_shuffling_to_the_null
     assert 0.6 < float(found["value"]) < 0.95
     assert abs(float(found["null"])) < 0.06
     assert float(found["value_low"]) < float(found["value"]) < float(found["value_high"]) < 1
-    if name == "crossnobis":
-        assert np.isnan(found["ceiling"])
-        assert "a measure that has none" in str(found["note"].values)
-    else:
-        assert float(found["relative"]) == pytest.approx(1, abs=0.06)
-        assert "y counts as noise-free in the ceiling" in str(found["note"].values)
-        both = representational_similarity(repeated(x), repeated(x, seed=1), metric=name, **QUIET)
-        assert float(both["relative"]) == pytest.approx(1, abs=0.09)
-        assert "noise-free" not in str(both["note"].values)
+    assert float(found["relative"]) == pytest.approx(1, abs=0.06)
+    assert "y counts as noise-free in the ceiling" in str(found["note"].values)
+    both = representational_similarity(repeated(x), repeated(x, seed=1), metric=name, **QUIET)
+    assert float(both["relative"]) == pytest.approx(1, abs=0.09)
+    assert "noise-free" not in str(both["note"].values)
     other = representational_similarity(repeated(x), stimuli(signal(seed=7)), metric=name, **QUICK)
     assert abs(float(other["corrected"])) < 0.12
     assert other["verdict"] == "not above chance"
@@ -105,6 +101,9 @@ def test_crossnobis_is_free_of_noise_bias_and_needs_repeats():
     weighted = float(representational_similarity(noisy, stimuli(x), metric="crossnobis", **QUIET)["value"])
     plain = float(representational_similarity(noisy, stimuli(x), metric="cka", **QUIET)["value"])
     assert weighted > plain + 0.1  # units on scales of their noise
+    three = representational_similarity(repeated(x, n_repeats=3), stimuli(x), metric="crossnobis", **QUIET)
+    assert np.isnan(three["ceiling"])
+    assert "no ceiling: no repeats (crossnobis: fewer than four)" in str(three["note"].values)
     with pytest.raises(InputError, match="crossnobis distances need trials with repeats on at least one side"):
         representational_similarity(x, x, metric="crossnobis")
     once = noisy.isel(trial=np.r_[0, 6 : noisy.sizes["trial"]])

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from neurosparse.backend.matching import chance_corrected
-from neurosparse.backend.representational import Kernel, Metric
+from neurosparse.backend.representational import Kernel, Metric, inner, whitened_second_moment
 from neurosparse.backend.resampling import p_value
 from neurosparse.identifiability.halves import Repeats
 from neurosparse.identifiability.results import ROUNDING, chance_verdict
@@ -61,6 +61,22 @@ def ceiling(
             for first, second in one.halves(n_splits, seed)
         ]
         share *= float(np.mean(found))
+    return {"ceiling": float(np.sqrt(share)) if share > 0 else np.nan}
+
+
+def crossnobis_ceiling(
+    states: list[Kernel], repeats: list[Repeats | None], n_splits: int, seed: int
+) -> dict[str, float]:
+    """sqrt of <G1, G2> / <G, G>: second moments of two disjoint sets of repeats, and of all of them."""
+    share = 1.0
+    for state, one in zip(states, repeats, strict=True):
+        if one is None:
+            continue
+        noise = one.noise_covariance()
+        found = [
+            inner(*(whitened_second_moment([pair], noise) for pair in pairs)) for pairs in one.quarters(n_splits, seed)
+        ]
+        share *= float(np.mean(found)) / inner(state, state) if found else np.nan
     return {"ceiling": float(np.sqrt(share)) if share > 0 else np.nan}
 
 

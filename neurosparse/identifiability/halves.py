@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.covariance import ledoit_wolf_shrinkage
 
 from neurosparse import population
-from neurosparse.backend.resampling import label_codes, label_means
+from neurosparse.backend.resampling import label_codes, label_means, random_halves
 from neurosparse.errors import DataWarning, EvidenceWarning
 from neurosparse.identifiability.pairing import Nan
 
@@ -44,6 +44,25 @@ class Repeats:
             for pair in population.split_halves(self.trials, n_splits=n_splits, random_state=random_state):
                 first, second = (np.asarray(half.sel(stimulus=wanted).values, dtype=np.float64) for half in pair)
                 yield first, second
+
+    def quarters(self, n_splits: int, random_state: int) -> Iterator[list[tuple[Array, Array]]]:
+        """Two pairs of (kept, unit) averages over four disjoint quarters of the trials; none below four a stimulus."""
+        values = np.asarray(self.trials.values, dtype=np.float64)
+        distinct, codes, counts = label_codes(self.trials["stimulus"].values, "stimulus")
+        wanted = np.searchsorted(distinct, self.stimuli[self.rows])
+        if counts[wanted].min() < 4:
+            return
+        rng = np.random.default_rng(random_state)
+        for first in random_halves(codes, counts, n_splits, random_state=rng):
+            pairs = []
+            for half in (np.flatnonzero(first), np.flatnonzero(~first)):
+                own = codes[half]
+                inside = next(random_halves(own, np.bincount(own, minlength=len(counts)), 1, random_state=rng))
+                parts = [
+                    label_means(values[rows], codes[rows], len(counts))[0] for rows in (half[inside], half[~inside])
+                ]
+                pairs.append((parts[0][wanted], parts[1][wanted]))
+            yield pairs
 
     def noise_covariance(self) -> Array:
         """Covariance (unit, unit) of trials about their stimulus mean, shrunk towards a multiple of the identity."""

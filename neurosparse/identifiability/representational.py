@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from neurosparse.backend.representational import Kernel, Metric, metric_named, whitened_second_moment
 from neurosparse.backend.resampling import whole_number
 from neurosparse.errors import InputError
-from neurosparse.identifiability.evidence import N_BLOCKS, ceiling, chance, jackknife, null_values
+from neurosparse.identifiability.evidence import N_BLOCKS, ceiling, chance, crossnobis_ceiling, jackknife, null_values
 from neurosparse.identifiability.halves import Repeats, repeats_of
 from neurosparse.identifiability.pairing import Nan, Pair, pair
 from neurosparse.identifiability.splits import Split, make_split
@@ -106,8 +106,8 @@ def representational_similarity(
 
     Ceiling: the value that noise of the averages would leave of two identical codes, from halves of the repeats: for
     cka by cross-half terms, else lifted by Spearman-Brown, which is exact for correlations and approximate for the
-    rest. A side without repeats counts as noise-free. Without any, or for crossnobis (whose distances are unbiased
-    but not free of noise), it is NaN.
+    rest; for crossnobis, whose distances are unbiased but not free of noise, from disjoint quarters of the repeats. A
+    side without repeats counts as noise-free. Without any, or for crossnobis with fewer than four, it is NaN.
 
     Memory 8 n^2 bytes for rsa and crossnobis; the soft matchings cost the cube of the number of units a permutation.
 
@@ -146,7 +146,10 @@ def representational_similarity(
     value = measure.compare(*states)
     null = null_values(measure, values, states, split)
     found = {"value": value, **chance(value, null)}
-    found |= ceiling(measure, values, repeats, split, n_splits, int(seeds[4]))
+    if metric == "crossnobis":
+        found |= crossnobis_ceiling(states, repeats, n_splits, int(seeds[4]))
+    else:
+        found |= ceiling(measure, values, repeats, split, n_splits, int(seeds[4]))
     found["relative"] = value / found["ceiling"]
     low, high = jackknife(measure, values, states, split, int(seeds[3])) if interval else (float("nan"), float("nan"))
     found |= {"value_low": value - low, "value_high": value + high, "note": _note(split, both, found)}
@@ -178,7 +181,7 @@ def _note(split: Split, both: Pair, found: dict[str, Any]) -> str:
     if split.undecidable:
         notes.append(f"p undecidable: {split.undecidable}")
     if np.isnan(found["ceiling"]):
-        notes.append("no ceiling: no repeats, no signal in them, or a measure that has none")
+        notes.append("no ceiling: no repeats (crossnobis: fewer than four), or no signal in them")
     else:
         quiet = [name for name, side in (("x", both.x), ("y", both.y)) if side.no_ceiling]
         if quiet:

@@ -6,7 +6,7 @@ Float arrays with samples in rows enter, numbers leave. Imports numpy, scipy, sc
 
 from neurosparse.backend.representational.canonical import canonical_correlations, held_out_canonical
 from neurosparse.backend.representational.distances import correlation_distances, whitened_second_moment
-from neurosparse.backend.representational.kernels import Kernel, debiased_cka, hsic, linear_kernel
+from neurosparse.backend.representational.kernels import Kernel, debiased_cka, hsic, inner, linear_kernel
 from neurosparse.backend.representational.matchings import one_to_one, semi_matching, soft_matching, transport_plan
 from neurosparse.backend.representational.metrics import METRICS, Metric, metric_named
 from neurosparse.backend.representational.shapes import held_out_shape, shape_similarity
@@ -21,6 +21,7 @@ __all__ = [
     "held_out_canonical",
     "held_out_shape",
     "hsic",
+    "inner",
     "linear_kernel",
     "metric_named",
     "one_to_one",
