@@ -275,6 +275,8 @@ def test_candidates_are_distinct_and_more_of_them_make_it_harder():
     assert float(found["top1_chance"]) == pytest.approx(1 / 37)
     twice = analogy(*(np.vstack([one, one]) for one in (a1, a2, b1, b2)), **QUIET)
     assert twice.attrs["n_candidates"] == 40
+    nothing = analogy(a1, a1, b1, b1, **QUIET)  # an attribute that does nothing: the answer is an input, and stays
+    assert float(nothing["top1"]) == 1.0
     decoys = a1 - a2 + b2 + 1e-9
     more = analogy(a1, a2, b1 + 0.1, b2, candidates=decoys, **QUIET)
     assert more.attrs["n_candidates"] == 50

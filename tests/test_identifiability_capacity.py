@@ -7,6 +7,7 @@ import pytest
 
 from neurosparse.errors import InputError
 from neurosparse.identifiability import compressed_sensing_bounds, phase_diagram
+from neurosparse.identifiability.capacity import _crossing
 
 # n in {50, 100, 200} x k in {3, 5, 10}, three seeds, FISTA with the true dictionary, penalty .1: matched correlation
 # by c, from the result files of the repository compositional-sparse-ood (arXiv:2603.28744).
@@ -83,6 +84,13 @@ def test_the_published_transition_is_reproduced():
     # A grid from c = 1 cannot show a transition below 1: the first point already past it is what it returns
     assert (found["transition"] > 0.5).all()
     assert (found["transition"] < 1.0).all()
+
+
+def test_the_transition_is_interpolated_half_way_from_null_to_one():
+    grid, mcc = np.array([1.0, 2.0, 3.0]), np.array([[[0.2, 0.6, 1.0], [0.9, 1.0, 1.0], [0.1, 0.2, 0.3]]])
+    crossing = _crossing(grid, mcc, np.zeros_like(mcc))
+    np.testing.assert_allclose(crossing, [[1.75, 1.0, np.nan]])
+    np.testing.assert_allclose(_crossing(grid, mcc, np.full_like(mcc, 0.2))[0, 0], 2.0)
 
 
 def test_phase_diagrams_refuse_sizes_without_meaning():

@@ -183,6 +183,18 @@ def test_independent_codes_score_nothing_at_the_sizes_of_recordings(n, p, metric
     assert low <= rejected <= high
 
 
+@pytest.mark.parametrize("metric", ["cka", "one_to_one"])
+def test_intervals_are_as_wide_as_draws_differ(metric):
+    values, widths = [], []
+    for seed in range(25):
+        z, noise = np.random.default_rng(seed).standard_normal((2, 120, 4))
+        found = representational_similarity(z, z + noise, metric=metric, n_permutations=0, random_state=seed)
+        values.append(float(found["value"]))
+        widths.append(float(found["value_high"] - found["value_low"]))
+    expected = 2 * stats.t.ppf(0.975, 19) * np.std(values, ddof=1)
+    assert 0.6 < np.mean(widths) / expected < 1.8
+
+
 @pytest.mark.slow
 def test_intervals_cover_the_alignment_of_the_worlds_they_were_drawn_from():
     covered, truth = 0, None
