@@ -1,5 +1,6 @@
 """ROI series of files written here: scaled, turned round, chosen and cut to trials as known beforehand."""
 
+import h5py
 import numpy as np
 import pytest
 from nwb_parts import replace, rois, trials
@@ -7,6 +8,7 @@ from nwb_parts import replace, rois, trials
 from neurosparse import open_nwb
 from neurosparse.errors import DataWarning, InputError, MissingError
 from neurosparse.recordings.calcium import classify
+from neurosparse.recordings.frames import Frames, passing
 
 FRAMES = np.arange(60.0).reshape(20, 3)
 
@@ -113,6 +115,55 @@ def test_slices_and_whole_reads_agree(write_nwb):
         np.testing.assert_array_equal(
             many[[0, 29]], recording.calcium(align="trials", window=(0, 0.5), units=[2, 1]).values
         )
+
+
+@pytest.mark.parametrize(
+    ("stored", "asked", "expected"),
+    [
+        ({}, {}, FRAMES),
+        ({}, {"units": [2, 1]}, FRAMES[:, [2, 1]]),
+        ({"conversion": 2.0}, {}, 2 * FRAMES),
+        ({"offset": 3.0}, {}, FRAMES + 3),
+        ({"timestamps": np.append(np.arange(1, 20)[::-1] / 10, 0)}, {"repair": True}, FRAMES[::-1]),
+    ],
+    ids=["nothing", "chosen units", "conversion", "offset", "a mended clock"],
+)
+@pytest.mark.filterwarnings("ignore:.*clock of .* is mended")
+def test_windows_are_right_whatever_stands_between_them_and_the_file(write_nwb, stored, asked, expected):
+    pytest.importorskip("dask")
+    with open_nwb(write_nwb(rois(FRAMES, 3, **stored), trials([0.5, 1.2]))) as recording:
+        for chunks in ({}, {"chunks": 1}):
+            x = recording.calcium(align="trials", window=(0, 0.3), **asked, **chunks)
+            np.testing.assert_array_equal(x, expected[np.array([[5, 6, 7], [12, 13, 14]])])
+
+
+@pytest.mark.parametrize("chunk", [None, 4])
+def test_blocks_of_a_few_frames_give_what_one_gives_and_read_each_frame_once(write_nwb, monkeypatch, chunk):
+    """Windows that overlap, touch, share a frame or stand alone, out of order; frames stored whole or four a piece."""
+    starts = np.array([0.9, 0.0, 0.05, 0.2, 0.4, 1.2, 0.1])
+    path = write_nwb(rois(FRAMES, 3, conversion=2.0), trials(starts))
+    if chunk:
+        with h5py.File(path, "r+") as file:
+            attrs = dict(file[DATA].attrs)
+            del file[DATA]
+            file.create_dataset(DATA, data=FRAMES, chunks=(chunk, 3)).attrs.update(attrs)
+    reads = []
+    read = Frames.read
+
+    def counted(self, first, last):
+        reads.extend(range(first, last))
+        return read(self, first, last)
+
+    first = np.ceil(starts * 10 - 1e-6).astype(int)
+    windows = 2 * FRAMES[first[:, None] + np.arange(3)]
+    with open_nwb(path) as recording:
+        options = {"align": "trials", "window": (0, 0.3)}
+        monkeypatch.setattr(passing, "BLOCK", 8 * 3 * 2)  # two frames
+        monkeypatch.setattr(Frames, "read", counted)
+        np.testing.assert_array_equal(recording.calcium(**options), windows)
+        once = sorted(reads[1:])  # the first read is of one frame, for its dtype
+        np.testing.assert_allclose(recording.calcium(**options, reduce="mean"), windows.mean(1))
+    assert once == sorted({*(first[:, None] + np.arange(3)).ravel().tolist()})
 
 
 @pytest.mark.parametrize(("imaging_rate", "warns"), [(None, True), (30.0, True), (1.0, False)])
