@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
-from sklearn.metrics import mutual_info_score
+from sklearn.linear_model import LogisticRegressionCV
+from sklearn.metrics import log_loss, mutual_info_score
 
 from neurosparse.backend.baselines import random_rotation
 from neurosparse.backend.psychophysics import (
@@ -13,6 +14,7 @@ from neurosparse.backend.psychophysics import (
     binned,
     dci,
     entropies,
+    explicitness,
     importances,
     info_mec,
     mutual_information,
@@ -120,6 +122,22 @@ def test_the_lasso_uses_the_features_that_make_the_concept():
     left = ((concept[250:] - concept[:250].mean()) ** 2).sum()
     assert gains.sum() / left == pytest.approx(score)
     np.testing.assert_array_equal(ranked_features(codes, concept, split)[:2], [1, 2])
+
+
+def test_explicitness_is_one_less_scikit_learns_log_loss_over_that_of_the_frequencies():
+    rng = np.random.default_rng(0)
+    concept = rng.integers(0, 3, 150).astype(float)
+    codes = rng.standard_normal((150, 4))
+    codes[:, 1] += 1.5 * concept
+    split = Split(np.arange(100), np.arange(100, 150), discrete=True)
+    scaled = (codes - codes[:100].mean(axis=0)) / codes[:100].std(axis=0)
+    probe = LogisticRegressionCV(
+        Cs=[0.01, 0.3, 10.0], l1_ratios=(0.0,), scoring="neg_log_loss", cv=3, max_iter=200, use_legacy_attributes=False
+    ).fit(scaled[:100], concept[:100])
+    shares = np.tile(np.bincount(concept[:100].astype(int)) / 100, (50, 1))
+    expected = 1 - log_loss(concept[100:], probe.predict_proba(scaled[100:])) / log_loss(concept[100:], shares)
+    assert explicitness(codes, concept, split) == pytest.approx(expected)
+    assert 0.1 < expected < 0.9
 
 
 def test_features_are_ranked_on_training_stimuli_alone():

@@ -55,7 +55,7 @@ def by_pairs(profile, matrix):
 
 
 @pytest.mark.parametrize("kind", ["rows", "matrix", "asymmetric"])
-def test_monosemanticity_equals_the_double_loop(kind):
+def test_monosemanticity_equals_the_double_loop(kind, monkeypatch):
     rng = np.random.default_rng(0)
     values, features = rng.exponential(size=(60, 4)), rng.standard_normal((60, 5))
     similarity = cosine_similarity(features)
@@ -65,6 +65,11 @@ def test_monosemanticity_equals_the_double_loop(kind):
         similarity = Similarity(matrix=matrix)
     expected = [by_pairs(profile, matrix.tolist()) for profile in values.T]
     np.testing.assert_allclose(monosemanticity(values, similarity), expected, rtol=1e-9)
+    monkeypatch.setattr(
+        "neurosparse.backend.psychophysics.monosemanticity._CACHED", 180
+    )  # three profiles, and the last
+    np.testing.assert_allclose(monosemanticity(values, similarity), expected, rtol=1e-9)
+    assert monosemanticity(values[:, :0], similarity).shape == (0,)
 
 
 def test_monosemanticity_has_its_hand_values():
