@@ -95,7 +95,8 @@ def test_a_signal_is_a_population_of_one(write_nwb):
     np.testing.assert_array_equal(x["time"], np.arange(5) / 2)
 
 
-def test_electrodes_give_their_areas(write_nwb):
+@pytest.mark.parametrize("conversion", [2.0, 1.0])
+def test_electrodes_give_their_areas(write_nwb, conversion):
     def build(nwbfile):
         group = nwbfile.create_electrode_group("g", "g", location="x", device=nwbfile.create_device("probe"))
         for location in ("V1", "V4", "IT"):
@@ -104,15 +105,22 @@ def test_electrodes_give_their_areas(write_nwb):
         data = np.arange(20.0).reshape(10, 2)
         nwbfile.add_acquisition(
             pynwb.ecephys.ElectricalSeries(
-                name="lfp", data=data, electrodes=region, rate=5.0, channel_conversion=[1.0, 10.0], conversion=2.0
+                name="lfp",
+                data=data,
+                electrodes=region,
+                rate=5.0,
+                channel_conversion=[1.0, 10.0],
+                conversion=conversion,
             )
         )
 
-    with open_nwb(write_nwb(build)) as recording:
+    with open_nwb(write_nwb(build, trials([0.6]))) as recording:
         x = recording.series("lfp")
+        window = recording.series("lfp", align="trials", window=(0, 0.2))
     assert x["area"].values.tolist() == ["IT", "V1"]
     np.testing.assert_array_equal(x["unit_id"], [2, 0])
-    np.testing.assert_allclose(x[3], [6 * 2.0, 7 * 20.0])
+    np.testing.assert_allclose(x[3], [6 * conversion, 70 * conversion])
+    np.testing.assert_array_equal(window[0, 0], x[3])
 
 
 def test_names_that_are_missing_or_shared_are_said(write_nwb):
