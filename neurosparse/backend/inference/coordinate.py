@@ -6,6 +6,7 @@ products to itself: the result is the same to the bit on any number of threads.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
@@ -64,6 +65,25 @@ class Found(NamedTuple):
     iterations: Tensor
 
 
+class _Desk(threading.local):
+    """What a thread works with, block after block: large memory freed and asked for anew in other sizes piles up."""
+
+    local: Local | None = None
+    slopes: Tensor | None = None
+
+    def candidates(self, n_atoms: int, n_units: int, capacity: int, dtype: np.dtype) -> Local:
+        """Room for so many candidates."""
+        if self.local is None or len(self.local.atom) < capacity:
+            self.local = make_local(n_atoms, n_units, capacity, dtype)
+        return self.local
+
+    def products(self, rows: Tensor, atoms: Tensor) -> np.ndarray:
+        """``rows @ atoms.T``, until the next."""
+        if self.slopes is None or len(self.slopes) < len(rows):
+            self.slopes = rows.new_empty((len(rows), len(atoms)))
+        return torch.mm(rows, atoms.T, out=self.slopes[: len(rows)]).numpy()
+
+
 def form_of(n_samples: int, n_atoms: int, itemsize: int, masked: bool) -> str:
     """``"whole"``: the Gram matrix is every row's; ``"cached"``: it is looked up; ``"factored"``: there is none."""
     if masked:
@@ -95,11 +115,12 @@ def solve_by_coordinates(
     if form == "whole" and room is not None and n_samples <= block and n_atoms <= GRAM_BLOCK:
         return form, [_at_once(problem, start(0, n_samples), room, task)]
     gram = problem.x.new_empty((0, 0)) if form == "factored" else _gram(problem.atoms, n_threads)
+    desk = _Desk()
 
     def work(i: int, j: int) -> Found:
         part, before = problem.rows(i, j), start(i, j)
         if form != "whole":
-            found = (_cached if form == "cached" else _factored)(part, gram, before, task)
+            found = (_cached if form == "cached" else _factored)(part, gram, before, task, desk)
             if room is not None:
                 spread(found, room[i:j])
             return found
@@ -197,43 +218,43 @@ def _squared(problem: Problem) -> np.ndarray:
     return squared
 
 
-def _cached(problem: Problem, gram: Tensor, start: Tensor | None, task: Task) -> Found:
-    worth, (local, active) = make_worth(len(problem.x)), _room(problem, start)
-    correlation = (problem.x @ problem.atoms.T).numpy()
+def _cached(problem: Problem, gram: Tensor, start: Tensor | None, task: Task, desk: _Desk) -> Found:
+    worth, (local, active) = make_worth(len(problem.x)), _room(problem, start, desk)
+    correlation = desk.products(problem.x, problem.atoms)
     solve_cached(correlation, _squared(problem), gram.numpy(), task, local, active, worth)
     return _trimmed(active, worth)
 
 
-def _factored(problem: Problem, gram: Tensor, start: Tensor | None, task: Task) -> Found:
+def _factored(problem: Problem, gram: Tensor, start: Tensor | None, task: Task, desk: _Desk) -> Found:
     x, atoms = problem.x.contiguous(), problem.atoms.contiguous()
-    worth, (local, active) = make_worth(len(x)), _room(problem, start)
+    worth, (local, active) = make_worth(len(x)), _room(problem, start, desk)
     residual = (x if start is None else problem.residual(start @ atoms)).clone().contiguous()
     observed = (gram if problem.observed is None else problem.observed.contiguous()).numpy()
     threshold, done = np.full(len(x), FIRST_MOVE * task.tol), np.zeros(len(x), dtype=bool)
     left, units = residual.numpy(), atoms.numpy()
     while not done.all():
         rows = np.flatnonzero(~done)
-        slopes = (residual[torch.from_numpy(rows)] @ atoms.T).numpy()
+        slopes = desk.products(residual[torch.from_numpy(rows)], atoms)
         solve_round(rows, slopes, x.numpy(), left, observed, units, task, local, active, threshold, worth, done)
     return _trimmed(active, worth)
 
 
-def _room(problem: Problem, start: Tensor | None) -> tuple[Local, Active]:
+def _room(problem: Problem, start: Tensor | None, desk: _Desk) -> tuple[Local, Active]:
     """A thread's workspace, and active codes: those to start from."""
     (n_samples, n_units), n_atoms = problem.x.shape, len(problem.atoms)
     count = torch.zeros(n_samples, dtype=torch.int64) if start is None else (start != 0).sum(1)
     needed = int(count.max()) if n_samples else 0
     # At an optimum no more atoms than units need be active, save by a tie.
     capacity = min(n_atoms, max(MIN_CANDIDATES, 2 * n_units, needed + MIN_CANDIDATES // 2))
-    local = make_local(n_atoms, n_units, capacity, problem.x.numpy().dtype)
-    index = torch.zeros((n_samples, len(local.atom)), dtype=torch.int32)
-    z = problem.x.new_zeros(index.shape)
+    local = desk.candidates(n_atoms, n_units, capacity, problem.x.numpy().dtype)
+    atom = torch.zeros((n_samples, len(local.atom)), dtype=torch.int32)
+    z = problem.x.new_zeros(atom.shape)
     if start is not None:
-        sample, atom = torch.nonzero(start, as_tuple=True)
+        sample, index = torch.nonzero(start, as_tuple=True)
         place = torch.arange(len(sample)) - (count.cumsum(0) - count)[sample]
-        index[sample, place] = atom.int()
-        z[sample, place] = start[sample, atom]
-    return local, Active(index.numpy(), z.numpy(), count.numpy())
+        atom[sample, place] = index.int()
+        z[sample, place] = start[sample, index]
+    return local, Active(atom.numpy(), z.numpy(), count.numpy())
 
 
 def _tensors(worth: Worth, like: Tensor) -> list[Tensor]:
@@ -243,8 +264,8 @@ def _tensors(worth: Worth, like: Tensor) -> list[Tensor]:
 
 def _trimmed(active: Active, worth: Worth) -> Found:
     """Without the columns that no row uses; what stands behind a row's last code is cleared."""
-    index, z, count = map(torch.from_numpy, active)
+    atom, z, count = map(torch.from_numpy, active)
     width = max(1, int(count.max())) if len(count) else 1
     used = torch.arange(width) < count[:, None]
-    index, z = torch.where(used, index[:, :width], 0).long(), torch.where(used, z[:, :width], 0)
-    return Found(index, z, count, *_tensors(worth, z))
+    atom, z = torch.where(used, atom[:, :width], 0).long(), torch.where(used, z[:, :width], 0)
+    return Found(atom, z, count, *_tensors(worth, z))
