@@ -22,7 +22,7 @@ from neurosparse.backend.psychophysics import (
     soft_credit,
     two_alternative,
 )
-from neurosparse.backend.psychophysics.two_alternative import TwoAlternative
+from neurosparse.backend.psychophysics.alternatives import TwoAlternative
 from neurosparse.errors import InputError
 
 
@@ -65,9 +65,7 @@ def test_monosemanticity_equals_the_double_loop(kind, monkeypatch):
         similarity = Similarity(matrix=matrix)
     expected = [by_pairs(profile, matrix.tolist()) for profile in values.T]
     np.testing.assert_allclose(monosemanticity(values, similarity), expected, rtol=1e-9)
-    monkeypatch.setattr(
-        "neurosparse.backend.psychophysics.monosemanticity._CACHED", 180
-    )  # three profiles, and the last
+    monkeypatch.setattr("neurosparse.backend.psychophysics.pairs._CACHED", 180)  # three profiles, and the last
     np.testing.assert_allclose(monosemanticity(values, similarity), expected, rtol=1e-9)
     assert monosemanticity(values[:, :0], similarity).shape == (0,)
 

@@ -5,6 +5,14 @@ is a stimulus, or a bin of time. Imports numpy, scipy, numba and ``errors``; any
 """
 
 from neurosparse.backend.psychophysics.ablation import decoding_losses, reconstruction_losses
+from neurosparse.backend.psychophysics.alternatives import (
+    TwoAlternative,
+    credit,
+    evidence_scale,
+    query_truth,
+    soft_credit,
+    two_alternative,
+)
 from neurosparse.backend.psychophysics.answering import Answers, Block, Task, answer
 from neurosparse.backend.psychophysics.directions import DIRECTIONS, as_sparse, mixtures, rotated
 from neurosparse.backend.psychophysics.disentanglement import (
@@ -18,7 +26,7 @@ from neurosparse.backend.psychophysics.disentanglement import (
 from neurosparse.backend.psychophysics.gabor import gabor_energy
 from neurosparse.backend.psychophysics.index import AlikeAtTheTop, IndexTwo
 from neurosparse.backend.psychophysics.intrusion import Intrusion
-from neurosparse.backend.psychophysics.monosemanticity import monosemanticity, monosemanticity_draws, unit_range
+from neurosparse.backend.psychophysics.pairs import monosemanticity, monosemanticity_draws, unit_range
 from neurosparse.backend.psychophysics.probes import (
     Split,
     explicitness,
@@ -46,14 +54,6 @@ from neurosparse.backend.psychophysics.tuning import (
     map_stability,
     mean_direction_length,
     tuning_maps,
-)
-from neurosparse.backend.psychophysics.two_alternative import (
-    TwoAlternative,
-    credit,
-    evidence_scale,
-    query_truth,
-    soft_credit,
-    two_alternative,
 )
 
 __all__ = [
