@@ -61,6 +61,22 @@ def test_orthonormal_dictionary_is_soft_thresholding(solver, codes):
 
 
 @pytest.mark.parametrize("codes", ["nonnegative", "signed"])
+def test_orthonormal_thresholds_in_single_precision_by_weights_and_where_observed(solver, codes):
+    x = problem(n_units=16)[0].astype(np.float32)
+    turned = np.eye(16, dtype=np.float32)[np.random.default_rng(1).permutation(16)]  # stays so where units are missing
+    weights = np.linspace(0.2, 2, 16)
+    mask = np.random.default_rng(2).random(x.shape) < 0.8
+    for seen, options in ((x, {}), (np.where(mask, x, 0), {"mask": mask})):
+        along = seen.astype(float) @ turned.T
+        expected = np.sign(along) * np.maximum(np.abs(along) - 0.4 * weights, 0)
+        expected = np.maximum(expected, 0) if codes == "nonnegative" else expected
+        found = encode(x, turned, 0.4, codes=codes, weights=weights, tol=1e-12, solver=solver, **options)
+        assert found.codes.dtype == np.float32
+        np.testing.assert_allclose(found.codes, expected, atol=1e-6)
+        assert found.converged.all()
+
+
+@pytest.mark.parametrize("codes", ["nonnegative", "signed"])
 @pytest.mark.parametrize(("n_units", "n_atoms"), [(8, 16), (64, 40), (12, 90)])
 def test_codes_are_optimal_and_the_gap_is_what_it_says(solver, codes, n_units, n_atoms):
     x, atoms = problem(n_units, n_atoms)

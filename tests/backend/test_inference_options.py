@@ -152,6 +152,15 @@ def test_nonnegative_pursuit_refits_exactly():
     np.testing.assert_array_equal(single.argmax(1), (x @ atoms.T).argmax(1))
 
 
+@pytest.mark.parametrize("codes", ["nonnegative", "signed"])
+def test_pursuit_of_more_codes_than_units_ends_when_nothing_is_left(codes):
+    x, atoms = problem(n_units=6, n_atoms=40)
+    found = encode(x, atoms, n_active=20, codes=codes)
+    assert found.converged.all()
+    assert ((found.codes != 0).sum(1) <= 6).all()
+    np.testing.assert_allclose(found.codes @ atoms, x, atol=1e-4)
+
+
 def test_pursuit_finds_planted_codes_stops_there_and_heeds_the_mask():
     x, atoms, truth = planted(n_units=60)
     found = encode(x, atoms, n_active=10)
@@ -297,6 +306,7 @@ def test_a_few_candidates_at_a_time_still_end_at_the_optimum(monkeypatch):
         ({"mask": np.ones((40, 12))}, "mask needs booleans"),
         ({"mask": np.ones((4, 12), bool)}, r"mask needs booleans of the shape of x, \(40, 12\)"),
         ({"x": np.full((40, 12), np.nan)}, "finite numbers; got NaN or infinity"),
+        ({"dictionary": np.full((30, 12), np.inf)}, "x and dictionary need finite numbers"),
         ({"initial": scipy.sparse.csr_array((2, 2))}, "initial codes need shape"),
     ],
 )
