@@ -17,6 +17,7 @@ BENCHMARKS = {
     "identifiability": "similarity and held-out maps of two codes, beside numpy and scikit-learn",
     "inference": "sparse codes of a given dictionary, beside SPAMS, scikit-learn, FISTA and sporco",
     "interpretability": "what the scores rank, how fast they are, networks, V4 and head-direction cells",
+    "planted_v4": "size and verdict where a known dictionary, or a Gaussian, has V4's noise, repeats and pictures",
     "recordings": "NWB to population: counts, trial-aligned tensors, opening, beside pynapple, elephant and h5py",
     "recoverability": "what is foretold of a fit, beside what a fit finds, in 40 cells of size and noise",
     "noise_injection": "a linear signal in V4's own noise: level, power, bias, coverage; repeats left out",
