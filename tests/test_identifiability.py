@@ -545,6 +545,8 @@ def test_best_representation_is_chosen_by_training_samples():
     forward = select_direction(results["good"])
     np.testing.assert_allclose(best["r"], forward["r"], rtol=1e-10)
     np.testing.assert_allclose(best["prediction"], forward["prediction"])
+    np.testing.assert_allclose(best["inner_r"], forward["inner_r"])
+    np.testing.assert_allclose(best["penalty"], forward["penalty"])
     assert best["verdict"].values.tolist() == ["undecidable"]
     assert "best of 3 by training samples" in str(best["note"].values[0])
     margin = paired_difference(best, results["none"], n_bootstraps=200)

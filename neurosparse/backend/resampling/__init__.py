@@ -8,15 +8,12 @@ from neurosparse.backend.resampling.bootstrap import bootstrap_weights, percenti
 from neurosparse.backend.resampling.checks import label_codes, whole_number
 from neurosparse.backend.resampling.duplicates import near_duplicates
 from neurosparse.backend.resampling.folds import block_folds, group_folds
+from neurosparse.backend.resampling.halves import label_means, random_halves, repeated, split_half_means
 from neurosparse.backend.resampling.nulls import autocorrelation_time, circular_shifts, p_value, permutations
-from neurosparse.backend.resampling.repeats import (
+from neurosparse.backend.resampling.reliability import (
     column_correlations,
-    label_means,
-    random_halves,
-    repeated,
     signal_power,
     spearman_brown,
-    split_half_means,
     split_half_reliability,
 )
 
