@@ -124,6 +124,7 @@ def test_too_few_samples_for_the_dimension_are_undecidable_not_linear():
     assert str(hidden["linearity"].values[0]) == "undecidable"
     assert "nor is a quadratic worth 0.5 ruled out" in str(hidden["reasons"].values[0])
     assert "fewer samples than twice the linear directions" in str(hidden["reasons"].values[0])
+    assert "quadratic share unknown;" in str(hidden["reasons"].values[0])
     assert np.isnan(hidden["quadratic_share"]).all()
 
 

@@ -157,7 +157,7 @@ def _measured(evidence: Evidence) -> str:
 
 
 def _shown(one: Bounds) -> str:
-    return f"{one.value:.2f} [{one.low:.2f}, {one.high:.2f}]"
+    return "unknown" if np.isnan(one.value) else f"{one.value:.2f} [{one.low:.2f}, {one.high:.2f}]"
 
 
 def as_variables(evidence: Evidence) -> dict[str, Any]:
