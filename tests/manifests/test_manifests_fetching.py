@@ -258,6 +258,14 @@ def test_a_redirect_that_leads_nowhere_is_refused(
     assert files_in(data_home) == []
 
 
+def test_a_server_that_answers_and_sends_nothing_is_said(server: Server, manifest: Manifest, data_home: Path) -> None:
+    server.answers["/a"] = lambda request: request.give(CONTENT, stop=0)
+    said = r"broke off 4 times in a row \(.+\). Nothing has arrived of 0.3 MB: try again later"
+    with pytest.raises(FileError, match=said):
+        bring(manifest)
+    assert files_in(data_home) == []
+
+
 def test_nobody_there_is_said(manifest: Manifest, server: Server, data_home: Path) -> None:
     server.shutdown()
     server.server_close()

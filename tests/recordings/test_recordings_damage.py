@@ -22,10 +22,10 @@ def test_an_object_that_cannot_be_read_is_damage(write_nwb, place):
     content = bytearray(path.read_bytes())
     content[address] = 0xFF  # the version of the object's header
     path.write_bytes(content)
-    with pytest.raises(FileError, match=rf"is damaged: HDF5 cannot read /{place}. Fetch it again"):
+    with pytest.raises(FileError, match=rf"is damaged: HDF5 cannot read /{place}. Fetch it again") as kept:
         open_nwb(path)
     with h5py.File(path, "r+"):
-        pass  # the handle is released
+        assert kept.value.__traceback__ is not None, "the handle is released though the error still lives"
 
 
 def test_a_link_to_elsewhere_may_dangle(write_nwb):

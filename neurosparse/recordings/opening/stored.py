@@ -67,13 +67,12 @@ def damaged_at(source: Source, where: str) -> FileError:
 
 
 def unreadable(group: h5py.Group) -> str:
-    """Place of the first object below that HDF5 cannot open, or whose attributes it cannot read; "" if it can all."""
+    """Place of the first object below that HDF5 cannot open; "" if it can all."""
     for name in group:
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             continue
         try:
             child = group[name]
-            dict(child.attrs)
             below = unreadable(child) if isinstance(child, h5py.Group) else ""
         except (OSError, RuntimeError, KeyError):
             return f"{group.name.rstrip('/')}/{name}"

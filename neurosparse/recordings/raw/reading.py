@@ -23,7 +23,7 @@ from neurosparse.recordings.raw.things import (
 )
 from neurosparse.recordings.series import Series
 from neurosparse.recordings.stimuli import Stack
-from neurosparse.recordings.tables import Column, Table, plain, stated_resolution
+from neurosparse.recordings.tables import Column, Table, plain, stated_number, stated_resolution
 
 ELECTRODES = "general/extracellular_ephys/electrodes"
 
@@ -125,18 +125,18 @@ def read_series(group: h5py.Group) -> Series:
         container=name_of(group.parent),
         container_type=type_of(group.parent),
         data=data,
-        rate=None if start is None else _number(start.attrs.get("rate"), None),
+        rate=None if start is None else stated_number(start.attrs.get("rate"), None),
         start=0.0 if start is None else float(start[()]),
         timestamps=group.get("timestamps"),
-        conversion=_number(data.attrs.get("conversion"), 1.0),
-        offset=_number(data.attrs.get("offset"), 0.0),
+        conversion=stated_number(data.attrs.get("conversion"), 1.0),
+        offset=stated_number(data.attrs.get("offset"), 0.0),
         channel_conversion=None if factor is None else np.asarray(factor[:]),
         unit=attribute(data, "unit"),
         description=attribute(group, "description"),
         comments=attribute(group, "comments"),
         region=None if region is None else _region(region),
         area="" if plane is None else stored_text(plane, "location"),
-        expected_rate=None if plane is None else _number(_scalar(plane, "imaging_rate"), None),
+        expected_rate=None if plane is None else stated_number(_scalar(plane, "imaging_rate"), None),
     )
 
 
@@ -152,10 +152,6 @@ def _region(region: h5py.Dataset) -> Column:
 
 def _scalar(group: h5py.Group, name: str) -> Any:
     return group[name][()] if name in group else None
-
-
-def _number(value: Any, default: Any) -> Any:
-    return default if value is None or not np.isfinite(value) else float(value)
 
 
 def _ordered(images: h5py.Group) -> list[h5py.Dataset]:

@@ -8,7 +8,7 @@ import numpy as np
 import pynwb
 
 from neurosparse.recordings.series.stored import Series
-from neurosparse.recordings.tables import read_region
+from neurosparse.recordings.tables import read_region, stated_number
 
 
 def read_series(series: pynwb.TimeSeries, path: str) -> Series:
@@ -30,20 +30,16 @@ def read_series(series: pynwb.TimeSeries, path: str) -> Series:
         rate=None if series.rate is None else float(series.rate),
         start=0.0 if start is None else float(start),
         timestamps=series.timestamps,
-        conversion=_number(series.conversion, 1.0),
-        offset=_number(getattr(series, "offset", None), 0.0),
+        conversion=stated_number(series.conversion, 1.0),
+        offset=stated_number(getattr(series, "offset", None), 0.0),
         channel_conversion=None if factor is None else np.asarray(factor[:]),
         unit=str(series.unit or ""),
         description=_stated(series.description),
         comments=_stated(series.comments),
         region=None if region is None else read_region(region),
         area=_stated(getattr(plane, "location", None)),
-        expected_rate=_number(getattr(plane, "imaging_rate", None), None),
+        expected_rate=stated_number(getattr(plane, "imaging_rate", None), None),
     )
-
-
-def _number(value: Any, default: Any) -> Any:
-    return default if value is None or not np.isfinite(value) else float(value)
 
 
 def _stated(text: Any) -> str:

@@ -6,7 +6,7 @@ through h5py alone). Nothing is read before it is asked for.
 
 from neurosparse.recordings.tables.reading import read_region, read_table, sized, stated_resolution
 from neurosparse.recordings.tables.stored import Column, Table
-from neurosparse.recordings.tables.values import BLANK, RESERVED, name_coords, parse_numbers, plain
+from neurosparse.recordings.tables.values import BLANK, RESERVED, name_coords, parse_numbers, plain, stated_number
 
 __all__ = [
     "BLANK",
@@ -19,5 +19,6 @@ __all__ = [
     "read_region",
     "read_table",
     "sized",
+    "stated_number",
     "stated_resolution",
 ]

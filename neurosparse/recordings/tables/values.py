@@ -33,6 +33,11 @@ def parse_numbers(texts: np.ndarray) -> np.ndarray:
     return values
 
 
+def stated_number(value: Any, default: Any) -> Any:
+    """`value` as a float; `default` where there is none, or NaN."""
+    return default if value is None or not np.isfinite(value) else float(value)
+
+
 def plain(values: Any) -> np.ndarray:
     """Values as a numeric, bool or text array: bytes decoded, None as "", objects of the file by their name."""
     if isinstance(values, list) and any(hasattr(value, "name") for value in values):
