@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from neurosparse.backend import matching
 from neurosparse.backend.baselines import random_dictionary
 from neurosparse.backend.matching import (
     chance_corrected,
@@ -14,6 +13,7 @@ from neurosparse.backend.matching import (
     match_codes,
     match_codes_by_halves,
     match_support,
+    pairing,
     recovery,
     stability,
 )
@@ -96,14 +96,14 @@ def test_sparse_assignment_finds_what_the_dense_one_finds(shape, monkeypatch):
     rng = np.random.default_rng(1)
     learned = truth[rng.permutation(300)[: shape[0]]] + 0.1 * rng.standard_normal((shape[0], 12))
     dense = match(learned, truth[: shape[1]])
-    monkeypatch.setattr(matching, "DENSE_ROWS", 10)
+    monkeypatch.setattr(pairing, "DENSE_ROWS", 10)
     sparse = match(learned, truth[: shape[1]])
     assert len(set(sparse.first)) == len(set(sparse.second)) == min(shape)
     same = {*zip(dense.first, dense.second, strict=True)} & {*zip(sparse.first, sparse.second, strict=True)}
     assert len(same) > 0.9 * min(shape)
     assert sparse.value.sum() > 0.995 * dense.value.sum()
     # Too few candidates: every row still has a partner of its own.
-    monkeypatch.setattr(matching, "CANDIDATES", 1)
+    monkeypatch.setattr(pairing, "CANDIDATES", 1)
     alone = match(learned, truth[: shape[1]])
     assert len(set(alone.first)) == len(set(alone.second)) == min(shape)
 
