@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.decomposition import sparse_encode as sklearn_encode
 
-from neurosparse.backend.inference import duality_gap, encode, held_out_entries, objective
+from neurosparse.backend.inference import certificate_of, duality_gap, encode, held_out_entries, objective
 from neurosparse.errors import InputError
 
 SOLVERS = ("coordinate", "cyclic", "fista")
@@ -160,11 +160,18 @@ def test_warm_start_does_not_change_the_answer_nor_its_input(solver):
     assert again.iterations.max() <= 1
 
 
-def test_stopping_early_is_reported(solver):
+@pytest.mark.parametrize("codes", ["nonnegative", "signed"])
+def test_stopping_early_is_reported_with_the_certificate_of_where_it_stopped(solver, codes):
     x, atoms = problem(n_units=20, n_atoms=80)
-    found = encode(x, atoms, 0.05, tol=1e-10, max_iter=3, solver=solver)
-    assert not found.converged.all()
-    assert found.gap.max() > 1e-10
+    for max_iter in (1, 3, 30):
+        found = encode(x, atoms, 0.05, codes=codes, tol=1e-10, max_iter=max_iter, solver=solver)
+        assert not found.converged.all()
+        assert found.gap.max() > 1e-6
+        worth = certificate_of(x, atoms, found.codes, 0.05, signed=codes == "signed")
+        for said, true in zip((found.objective, found.gap, found.kkt), worth, strict=True):
+            np.testing.assert_allclose(said, true, rtol=1e-7, atol=1e-9)
+        slack = kkt_violation(x, atoms, found.codes, 0.05, codes == "signed")
+        assert worth[2].max() == pytest.approx(slack, rel=1e-6)
 
 
 def test_permuted_units_and_atoms_permute_codes():

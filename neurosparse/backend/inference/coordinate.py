@@ -106,7 +106,7 @@ def solve_by_coordinates(
 ) -> tuple[str, list[Found]]:
     """Codes of every row in blocks; `start` gives a block's codes to start from, for unit atoms.
 
-    With `room` (sample, atom), zeros, all codes are left there as well.
+    With `room` (sample, atom), zeros, the codes of the atoms as they came are left there as well.
     """
     n_samples, n_atoms = len(problem.x), len(problem.atoms)
     form = form_of(n_samples, n_atoms, problem.x.element_size(), problem.observed is not None)
@@ -122,13 +122,16 @@ def solve_by_coordinates(
         if form != "whole":
             found = (_cached if form == "cached" else _factored)(part, gram, before, task, desk)
             if room is not None:
-                spread(found, room[i:j])
+                spread(found, problem.norms, room[i:j])
             return found
         z = part.x.new_zeros((j - i, n_atoms)) if room is None else room[i:j]
         if before is not None:
             z.copy_(before)
         found = _whole(part, gram, z, before is not None, task)
-        return active_codes(found) if room is None else found
+        if room is None:
+            return active_codes(found)
+        z.div_(problem.norms)
+        return found
 
     return form, in_blocks(work, n_samples, block, n_threads)
 
@@ -158,7 +161,9 @@ def _at_once(problem: Problem, before: Tensor | None, room: Tensor, task: Task) 
     with one_thread():
         if before is not None:
             room.copy_(before)
-        return _whole(problem, problem.atoms @ problem.atoms.T, room, before is not None, task)
+        found = _whole(problem, problem.atoms @ problem.atoms.T, room, before is not None, task)
+        room.div_(problem.norms)
+        return found
 
 
 def _gram(atoms: Tensor, n_threads: int) -> Tensor:
@@ -188,10 +193,10 @@ def active_codes(found: Found) -> Found:
     return found._replace(atom=kept[0], codes=kept[1][:, : max(1, most)], n_used=kept[2])
 
 
-def spread(found: Found, room: Tensor) -> None:
-    """Active codes to their places among all atoms; places not in use hold atom 0 and code 0."""
+def spread(found: Found, norms: Tensor, room: Tensor) -> None:
+    """Active codes to their places among all atoms, as they came; places not in use hold atom 0 and code 0."""
     assert found.atom is not None
-    room.scatter_add_(1, found.atom, found.codes)
+    room.scatter_add_(1, found.atom, found.codes / norms[found.atom])
 
 
 def _whole(problem: Problem, gram: Tensor, z: Tensor, warm: bool, task: Task) -> Found:

@@ -62,7 +62,7 @@ def by_descent(
         found = Found(None, z, None, value, gap, kkt, steps)
         parts.append(active_codes(found) if room is None else found)
         if room is not None:
-            room[i : i + step] = z
+            torch.div(z, problem.norms, out=room[i : i + step])
     return f"fista: {form}", parts
 
 

@@ -87,8 +87,8 @@ def joined(
         if room is None:
             room = problem.x.new_zeros(shape)
             for part, rows in zip(parts, room.split([len(part.codes) for part in parts]), strict=True):
-                spread(part, rows)
-        z = room.div_(problem.norms)
+                spread(part, problem.norms, rows)
+        z = room
     return Encoding(z, value, gap, iterations, converged, kkt, "", None)
 
 
