@@ -31,11 +31,11 @@ from tests.benchmarks.recovery import LAWS, World
 SIZES = (125, 250, 500, 1000, 2500)
 N_FRESH = 5000
 LOOKS: dict[str, dict[str, Any]] = {
-    "oracle": {"color": CHANCE, "ls": "--"},
-    "neurosparse": {"color": BRAIN, "marker": "o", "lw": 2},
-    "SPAMS": {"color": NETWORK, "marker": "s"},
-    "TopK SAE": {"color": "#7a9a3c", "marker": "^"},
-    "chance": {"color": CHANCE, "ls": ":"},
+    "oracle": {"color": CHANCE, "ls": "--", "label": "oracle: the true atoms"},
+    "neurosparse": {"color": BRAIN, "marker": "o", "lw": 2, "label": "neurosparse, defaults"},
+    "SPAMS": {"color": NETWORK, "marker": "s", "label": "SPAMS, best of three penalties"},
+    "TopK SAE": {"color": "#7a9a3c", "marker": "^", "label": "TopK autoencoder, true k"},
+    "chance": {"color": CHANCE, "ls": ":", "label": "chance: random atoms"},
 }
 
 
@@ -107,7 +107,7 @@ def figure(rows: list[dict[str, Any]], path: str | Path) -> Path:
         if not places:
             continue
         values = [[row["mcc"] for row in own if row["samples_an_atom"] == place] for place in places]
-        ax.plot(places, [np.mean(some) for some in values], label=name, **look)
+        ax.plot(places, [np.mean(some) for some in values], **look)
         ax.fill_between(places, list(map(min, values)), list(map(max, values)), color=look["color"], alpha=0.2, lw=0)
     ax.set_xscale("log")
     ax.set_xticks(places, [f"{place:g}" for place in places])
@@ -116,7 +116,7 @@ def figure(rows: list[dict[str, Any]], path: str | Path) -> Path:
     ax.set_xlabel("samples an atom (10 of 100 atoms active in each)")
     ax.set_ylabel("codes on fresh samples, MCC")
     ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(frameon=False, fontsize="small", loc="center right")
+    ax.legend(frameon=False, fontsize="small", loc="center right", bbox_to_anchor=(1.0, 0.42))
     canvas.savefig(path, dpi=130)
     plt.close(canvas)
     return Path(path)
