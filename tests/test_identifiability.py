@@ -621,8 +621,9 @@ def test_wrong_results_and_directions_are_refused():
         select_direction(found, "y->x")
     with pytest.raises(InputError, match="expected a result of linear_identifiability; got Dataset"):
         select_direction(xr.Dataset())
-    with pytest.raises(InputError, match="choose_best needs at least one result"):
-        choose_best({})
+    for given in ({}, [found]):
+        with pytest.raises(InputError, match="choose_best needs a mapping of names to results, at least one; got"):
+            choose_best(given)
 
 
 @pytest.mark.parametrize(
@@ -638,6 +639,8 @@ def test_wrong_results_and_directions_are_refused():
         ({"max_targets": 0}, "max_targets, where it is not None, must be an integer of at least 1; got 0"),
         ({"directions": "x->y"}, r"directions must be a list of \['x->y', 'y->x'\]; got 'x->y'"),
         ({"penalties": [-1.0]}, "penalties must be a list of multiples of the mean eigenvalue"),
+        ({"penalties": "auto"}, "penalties must be a list of multiples .*; got 'auto'"),
+        ({"penalties": [1.0, np.inf], "estimator": "reduced_rank"}, "penalties must be finite; got"),
         ({"nan": "mask"}, "nan must be 'raise' or 'drop'"),
         (
             {"groups": np.arange(199)},

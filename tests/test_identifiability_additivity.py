@@ -206,7 +206,9 @@ def test_intervals_of_shared_constituents_are_wider():
     ("change", "message"),
     [
         ({"ab": np.zeros((5, 4))}, r"a, b and ab need the same shape \(pair, unit\) with at least 4 pairs"),
-        ({"a": np.full((60, 40), np.nan)}, r"a needs a matrix \(pair, unit\) of finite numbers"),
+        ({"a": np.full((60, 40), np.nan)}, "a needs finite numbers; got 2400 NaN or infinite ones, first in row 0"),
+        ({"b": "codes"}, r"b needs a matrix \(pair, unit\) of numbers; got shape \(\) of <U5"),
+        ({"constituents": 5}, r"constituents must be two lists of 60 labels, of a and of b; got \[\]"),
         ({"scale": "noise"}, "scaling by noise needs trials with repeats"),
         ({"scale": "sqrt"}, "scale must be 'auto', 'noise' or 'none'"),
         ({"constituents": ([1, 2], [3, 4])}, "constituents must be two lists of 60 labels"),

@@ -98,5 +98,9 @@ def test_phase_diagrams_refuse_sizes_without_meaning():
         phase_diagram(10, 10)
     with pytest.raises(InputError, match=r"n must be a whole number or a list of them; got \[\]"):
         phase_diagram([], 2)
-    with pytest.raises(InputError, match="n_samples must be at least 10"):
+    with pytest.raises(InputError, match="n_samples must be an integer of at least 10; got 1"):
         phase_diagram(20, 2, n_samples=1)
+    with pytest.raises(InputError, match="penalty must be positive; got 0"):
+        phase_diagram(20, 2, penalty=0)
+    with pytest.raises(InputError, match=r"dictionary needs a matrix \(atom, unit\) of numbers; got shape \(5,\)"):
+        compressed_sensing_bounds(10, 5, 2, dictionary=np.zeros(5))

@@ -64,5 +64,11 @@ def test_animals_are_joined_on_their_stimuli_with_their_ceilings(tmp_path):
 def test_one_population_has_nothing_to_agree_with():
     with pytest.raises(InputError, match="consistency needs at least two populations; got"):
         consistency({"a": np.eye(9)})
+    with pytest.raises(InputError, match="consistency needs a mapping of names to populations; got list"):
+        consistency([np.eye(9), np.eye(9)])
+    with pytest.raises(InputError, match="consistency needs an integer as random_state, for equal folds; got"):
+        consistency(runs(), random_state=np.random.default_rng(0))
+    with pytest.raises(InputError, match="a as x, short as y: x and y must have the same samples; got 150 and 9 rows"):
+        consistency({"a": runs()["a"], "short": np.eye(9)}, **QUICK)
     with pytest.raises(InputError, match="consistency fits both directions"):
         consistency(runs(), directions=["x->y"])

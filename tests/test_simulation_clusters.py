@@ -73,6 +73,10 @@ def test_a_classifier_straightens_what_it_sees_unless_its_labels_are_swapped():
     assert held_out(swapped, world.latents) < learned - 0.1
     with pytest.raises(InputError, match="n_features, n_steps and batch must be at least 1"):
         classifier_features(world, n_steps=0)
+    with pytest.raises(
+        InputError, match=r"classifier_features needs a ClusterWorld \(from cluster_world\); got DataArray"
+    ):
+        classifier_features(world.observations)
 
 
 @pytest.mark.slow

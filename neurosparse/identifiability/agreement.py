@@ -51,7 +51,7 @@ def consistency(
     Raises
     ------
     InputError
-        If there are fewer than two populations.
+        If there are fewer than two populations, or a pair cannot be mapped.
 
     Notes
     -----
@@ -71,25 +71,32 @@ def consistency(
     >>> round(float(consistency(runs, n_permutations=0, n_bootstraps=0)["consistency"]), 3)
     1.0
     """
+    if not isinstance(populations, Mapping):
+        raise InputError(f"consistency needs a mapping of names to populations; got {type(populations).__name__}.")
     names = list(populations)
     if len(names) < 2:
         raise InputError(f"consistency needs at least two populations; got {names}.")
     if "directions" in options:
         raise InputError("consistency fits both directions of every pair; leave directions= out.")
+    if not (random_state is None or isinstance(random_state, (int, np.integer))):
+        raise InputError(f"consistency needs an integer as random_state, for equal folds; got {random_state!r}.")
     entries: dict[str, np.ndarray] = {}
     for i, j in combinations(range(len(names)), 2):
         if on_step is not None:
             on_step(f"{names[i]} and {names[j]}")
-        found = linear_identifiability(
-            populations[names[i]],
-            populations[names[j]],
-            groups=groups,
-            n_folds=n_folds,
-            n_permutations=n_permutations,
-            n_bootstraps=n_bootstraps,
-            random_state=random_state,
-            **options,
-        )
+        try:
+            found = linear_identifiability(
+                populations[names[i]],
+                populations[names[j]],
+                groups=groups,
+                n_folds=n_folds,
+                n_permutations=n_permutations,
+                n_bootstraps=n_bootstraps,
+                random_state=random_state,
+                **options,
+            )
+        except InputError as error:
+            raise InputError(f"{names[i]} as x, {names[j]} as y: {error}") from error
         for (source, target), direction in zip(((i, j), (j, i)), found["direction"].values, strict=True):
             part = found.sel(direction=direction)
             for name, kept in _KEPT.items():

@@ -9,7 +9,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from neurosparse.backend.resampling import whole_number
 from neurosparse.errors import InputError
+from neurosparse.identifiability.constituents import finite_rows
 
 Array = NDArray[np.float64]
 
@@ -96,7 +98,7 @@ def compressed_sensing_bounds(
     if dictionary is not None:
         from neurosparse.backend.superposition.capacity import coherence  # the solvers take a second to import
 
-        mu = coherence(np.asarray(dictionary, dtype=np.float64))
+        mu = coherence(finite_rows(dictionary, "dictionary", "(atom, unit)"))
         result.attrs |= {"coherence": mu, "guaranteed_active_here": (1 + 1 / mu) / 2 if mu > 0 else float("inf")}
     return result
 
@@ -172,11 +174,10 @@ def phase_diagram(
             f"a phase diagram needs n > k >= 1 and c > 0; got n {features.tolist()}, k {active.tolist()}, "
             f"c {grid.tolist()}."
         )
-    if n_samples < 10 or n_draws < 1 or not penalty > 0:
-        raise InputError(
-            f"n_samples must be at least 10, n_draws at least 1 and penalty positive; got {n_samples}, {n_draws} and "
-            f"{penalty}."
-        )
+    whole_number(n_samples, "n_samples", 10)
+    whole_number(n_draws, "n_draws")
+    if not penalty > 0:
+        raise InputError(f"penalty must be positive; got {penalty!r}.")
     from neurosparse.backend.superposition.capacity import draw, recovered  # the solvers take a second to import
 
     rng = np.random.default_rng(random_state)

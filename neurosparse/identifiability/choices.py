@@ -98,8 +98,8 @@ def choose_best(
     InputError
         If there are no results, or their targets, samples, folds or groups differ.
     """
-    if not results:
-        raise InputError("choose_best needs at least one result; got none.")
+    if not isinstance(results, Mapping) or not results:
+        raise InputError(f"choose_best needs a mapping of names to results, at least one; got {results!r}.")
     parts = {name: select_direction(result, direction) for name, result in results.items()}
     _check_shared(parts)
     names = np.array(list(parts), dtype=np.str_)

@@ -107,19 +107,25 @@ def _noise_sd(trials: list[xr.DataArray]) -> Array:
     return np.maximum(sd, floor)
 
 
-def finite_rows(values: Any, name: str) -> Array:
+def finite_rows(values: Any, name: str, dims: str = "(pair, unit)") -> Array:
     """`values` as a finite float64 matrix, or an InputError."""
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim != 2 or not np.isfinite(array).all():
-        raise InputError(f"{name} needs a matrix (pair, unit) of finite numbers; got shape {array.shape}.")
-    return array
+    array = np.asarray(values)
+    if array.ndim != 2 or array.dtype.kind not in "biuf":
+        raise InputError(f"{name} needs a matrix {dims} of numbers; got shape {array.shape} of {array.dtype}.")
+    bad = ~np.isfinite(array)
+    if bad.any():
+        raise InputError(
+            f"{name} needs finite numbers; got {int(bad.sum())} NaN or infinite ones, first in row "
+            f"{int(bad.any(axis=1).argmax())}. Leave those out."
+        )
+    return array.astype(np.float64)
 
 
 def constituent_codes(given: Any, n: int) -> tuple[Ints, Ints]:
     """One code a constituent, the same on both sides; without labels every constituent is its own."""
     if given is None:
         return np.arange(n), np.arange(n) + n
-    labels = [np.asarray(one) for one in given]
+    labels = [np.asarray(one) for one in given] if isinstance(given, (tuple, list)) else []
     if len(labels) != 2 or any(one.shape != (n,) for one in labels):
         raise InputError(
             f"constituents must be two lists of {n} labels, of a and of b; got {[one.shape for one in labels]}."

@@ -34,7 +34,7 @@ def held_out_map(
         observed,
         split.folds,
         split.inner,
-        penalties=None if penalties is None else np.asarray(penalties, dtype=np.float64),
+        penalties=penalties,
         nuisance=split.nuisance,
         rearrangements=split.orders,
     )

@@ -71,6 +71,8 @@ def classifier_features(
     P. Reizinger et al., arXiv:2410.21869 (2025), theorem 1. Trained on the clusters themselves, the case in which the
     instances of a class share their row of W.
     """
+    if not isinstance(world, ClusterWorld):
+        raise InputError(f"classifier_features needs a ClusterWorld (from cluster_world); got {type(world).__name__}.")
     n_features = int(world.facts["n_dims"]) if n_features is None else n_features
     if min(n_features, n_steps, batch) < 1:
         raise InputError(f"n_features, n_steps and batch must be at least 1; got {n_features}, {n_steps} and {batch}.")

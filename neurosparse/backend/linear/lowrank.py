@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from neurosparse.backend.linear.ridge import Folds, RidgeFold, isometric, ridge_fold
 from neurosparse.backend.linear.scoring import Array, correlations, fisher_mean, residuals
-from neurosparse.backend.linear.validation import PENALTIES, RidgeScores
+from neurosparse.backend.linear.validation import RidgeScores, sorted_penalties
 from neurosparse.errors import InputError
 
 LowRank = Literal["reduced_rank", "pls"]
@@ -88,7 +88,7 @@ def cross_validated_low_rank(
     allowed = None if ranks is None else np.unique(np.asarray(ranks))
     if allowed is not None and (not allowed.size or allowed.dtype.kind not in "iu" or allowed[0] < 1):
         raise InputError(f"ranks must be positive integers, such as [1, 2, 5]; got {list(ranks or [])}.")
-    levels = PENALTIES if penalties is None else np.sort(np.asarray(penalties, dtype=np.float64))
+    levels = sorted_penalties(penalties)
     ones = np.ones((len(x), 1))
     search = _Search(
         isometric(x), ones if nuisance is None else np.hstack([ones, nuisance]), levels, allowed, _METHODS[method]

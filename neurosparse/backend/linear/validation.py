@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,15 +92,9 @@ def cross_validated_ridge(
     errors (`inner_errors`) and 2 (n + m) d T flops. The null runs in float32 in chunks of at most 200 MB; the observed
     targets in float64. At n = 640, p = 5,120, t = 50, 200 permutations, ten penalties and five folds: 0.3 Tflop.
     """
-    n = len(x)
-    penalties = PENALTIES if penalties is None else np.sort(np.asarray(penalties, dtype=np.float64))
+    n, penalties = len(x), sorted_penalties(penalties)
     if len(y) != n:
         raise InputError(f"x and y need the same rows; got {n} and {len(y)}.")
-    if penalties.ndim != 1 or penalties.size == 0 or not np.all((penalties >= 1e-8) & np.isfinite(penalties)):
-        raise InputError(
-            "penalties must be a list of multiples of the mean eigenvalue, at least 1e-8 (below it rounding decides), "
-            f"such as [0.01, 1, 100]; got {penalties.tolist()}."
-        )
     x, ones = isometric(x), np.ones((n, 1))
     nuisance = ones if nuisance is None else np.hstack([ones, nuisance])
     scaled = None if rearrangements is None else _standardised(y).astype(np.float32)
@@ -120,6 +115,21 @@ def cross_validated_ridge(
     found = side_by_side(score, enumerate(zip(folds, inner_folds, strict=True)))
     penalty, inner_r, null_z = zip(*found, strict=True)
     return RidgeScores(mapped, baseline, fold_of, np.stack(penalty), np.stack(inner_r), fisher_mean(np.stack(null_z)))
+
+
+def sorted_penalties(given: Any) -> Array:
+    """`PENALTIES` or those given, smallest first; InputError where they are none."""
+    if given is None:
+        return PENALTIES
+    values = np.asarray(given)
+    if values.ndim != 1 or not values.size or values.dtype.kind not in "iuf" or not (values >= 1e-8).all():
+        raise InputError(
+            "penalties must be a list of multiples of the mean eigenvalue, at least 1e-8 (below it rounding decides), "
+            f"such as [0.01, 1, 100]; got {given!r}."
+        )
+    if not np.isfinite(values).all():
+        raise InputError(f"penalties must be finite; got {given!r}.")
+    return np.sort(values.astype(np.float64))
 
 
 def _standardised(y: Array) -> Array:
