@@ -29,6 +29,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows", nargs="+", default=["pairs"], choices=list(ROWS), metavar="ROW")
     parser.add_argument("--worlds", type=int, default=50, help="planted worlds (%(default)s)")
     parser.add_argument("--draws", type=int, default=1000, help="worlds without meaning (%(default)s)")
+    parser.add_argument(
+        "--networks", type=int, default=5, help="of random weights, of patches and v4-images (%(default)s)"
+    )
     parser.add_argument("--stimuli", type=int, default=10_000, help="of seconds (%(default)s)")
     parser.add_argument("--profiles", type=int, default=1000, help="of seconds (%(default)s)")
     parser.add_argument("--scores", nargs="+", help="of seconds; all by default")
@@ -46,7 +49,9 @@ def run(options: argparse.Namespace) -> harness.Outcome:
 
         Path(options.out).mkdir(parents=True, exist_ok=True)
         print(f"drawn in {figure.draw(found, 'mis', Path(options.out) / f'{options.name}.png')}")
-    settings = {name: getattr(options, name) for name in ("worlds", "draws", "stimuli", "profiles", "device")}
+    settings = {
+        name: getattr(options, name) for name in ("worlds", "draws", "networks", "stimuli", "profiles", "device")
+    }
     return harness.Outcome({"rows": options.rows, **settings}, found)
 
 
@@ -71,4 +76,4 @@ def _one(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
         return v4.run()
     from tests.benchmarks.interpretability import pictures
 
-    return pictures.natural() if name == "patches" else pictures.v4_images()
+    return pictures.natural(options.networks) if name == "patches" else pictures.v4_images(options.networks)
