@@ -88,7 +88,7 @@ def sparse_encode(
     ``penalty`` is the ``alpha`` of scikit-learn's ``sparse_encode``, n_units times the ``alpha`` of its ``Lasso``, and
     the ``lambda1`` of SPAMS; c of a sparse autoencoder's mean-squared error plus c mean |z| is
     ``penalty = c * n_units / (2 * n_atoms)``.
-    About 0.2 million samples a second at 64 units and 256 atoms, 15 thousand at 256 and 2,048, one CPU thread and
+    About 0.3 million samples a second at 64 units and 256 atoms, 20 thousand at 256 and 2,048, one CPU thread and
     float32. `certify_codes` checks any codes independently of how they were found; `sparse_encode_csr` gives codes that
     stay sparse.
     """
