@@ -15,6 +15,7 @@ from neurosparse.errors import EvidenceError, EvidenceWarning, InputError
 from neurosparse.sparse_coding import DictionaryLearning, assessing, dictionary_stability
 from neurosparse.sparse_coding.assessing import verdict
 from neurosparse.sparse_coding.splitting import sample_groups
+from neurosparse.sparse_coding.tracking import followed
 
 FEW = {"n_fits": 2, "n_surrogates": 5}
 
@@ -186,3 +187,43 @@ def test_what_cannot_be_assessed_is_said(told):
         dictionary_stability(learner, x, n_fits=1)
     with pytest.raises(InputError, match="one entry for each of 200"):
         dictionary_stability(learner, x, groups=np.zeros(3))
+
+
+def test_atoms_that_follow_the_session_or_the_animal_are_counted():
+    rng = np.random.default_rng(0)
+    speed, order = rng.exponential(size=200), np.arange(200.0)
+    codes = rng.exponential(size=(200, 5)) * (rng.random((200, 5)) < 0.4)
+    codes[:, 1] = np.maximum(order - 60, 0)  # a drift
+    codes[:, 2] = np.maximum(speed - 0.5, 0)
+    codes[:, 4] = 0
+    trials = population.from_arrays(np.zeros((200, 2)), dims=("trial", "unit"), stimulus=np.arange(200) % 9)
+    trials = trials.assign_coords(running_speed=("trial", speed), contrast=("trial", speed))
+    every = np.ones(200, dtype=bool)
+    both = ["1 of 5 atoms follow the order of trials", "1 of 5 atoms follow running_speed"]
+    assert followed(codes, trials, every) == both
+    kept = order % 3 > 0
+    assert followed(codes[kept], trials, kept) == both
+    assert followed(codes[:, [0, 3]], trials, every) == []
+    assert followed(codes, trials.values, every) == []
+    # Of trials by time the order is that of the trials, and speed may run along time.
+    aligned = population.from_arrays(np.zeros((20, 10, 2)), dims=("trial", "time", "unit"), bin_width=0.1)
+    aligned = aligned.assign_coords(speed=("time", np.arange(10.0)), motion=("trial", np.zeros(20)))
+    along = np.column_stack([np.repeat(np.arange(20), 10), np.tile(np.arange(10), 20)])
+    assert followed(along, aligned, every) == [
+        "1 of 2 atoms follow the order of trials",
+        "1 of 2 atoms follow speed",
+    ]
+    images = trials.drop_vars("stimulus").rename(trial="stimulus")
+    assert followed(codes, images, every) == both[1:]
+
+
+def test_assess_says_what_atoms_follow(told, monkeypatch):
+    learner, x = told
+    monkeypatch.setattr(assessing, "dictionary_stability", lambda *_, **__: learner.stability_)
+    monkeypatch.setattr(assessing, "surrogate_test", lambda *_, **__: learner.evidence_)
+    first = np.argsort(np.asarray(learner.transform(x))[:, 0])
+    sorted_by_it = population.from_arrays(x[first], dims=("time", "unit"), bin_width=0.1)
+    with pytest.warns(
+        EvidenceWarning, match=r"1 of 6 atoms follow the order of time \(rank correlation of \.5 or more"
+    ):
+        learner.assess(sorted_by_it)

@@ -16,6 +16,7 @@ from neurosparse.sparse_coding import publishing, storing
 from neurosparse.sparse_coding.assessing import assess
 from neurosparse.sparse_coding.checking import say
 from neurosparse.sparse_coding.rows import label_codes
+from neurosparse.sparse_coding.tracking import followed
 from neurosparse.sparse_coding.viewing import codes_of, responses_of, samples_of, seen
 
 
@@ -122,7 +123,8 @@ class LearnedDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         Raises
         ------
         EvidenceError
-            If the dictionary is not told from a Gaussian's, where the learner is strict.
+            If the dictionary is not told from a Gaussian's, or atoms follow the order of trials or time, or a coord of
+            speed or motion, where the learner is strict.
 
         Warns
         -----
@@ -131,8 +133,18 @@ class LearnedDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """
         check_is_fitted(self)
         assess(self, X, n_fits, n_surrogates, groups, random_state, progress)
+        values, samples = samples_of(self, X, reset=False)
+        kept = np.ones(len(values), dtype=bool) if samples is None else samples.kept
+        following = followed(codes_of(self, values), X, kept)
         if not bool(self.evidence_.told):
             say(self, f"{self.verdict_}. Do not read features into these atoms.", stacklevel=2)
+        if following:
+            say(
+                self,
+                f"{'; '.join(following)} (rank correlation of .5 or more): a drift or a state of the animal may be all "
+                "that they are. Look at them apart, or take it out first (n_nuisance).",
+                stacklevel=2,
+            )
         return self
 
     def save(self, path: str | os.PathLike[str]) -> None:
