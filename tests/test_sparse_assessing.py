@@ -193,7 +193,8 @@ def test_atoms_that_follow_the_session_or_the_animal_are_counted():
     rng = np.random.default_rng(0)
     speed, order = rng.exponential(size=200), np.arange(200.0)
     codes = rng.exponential(size=(200, 5)) * (rng.random((200, 5)) < 0.4)
-    codes[:, 1] = np.maximum(order - 60, 0)  # a drift
+    speed[0] = 1e6  # one wrong reading counts as one
+    codes[:, 1] = np.maximum(140 - order, 0)  # a drift, down
     codes[:, 2] = np.maximum(speed - 0.5, 0)
     codes[:, 4] = 0
     trials = population.from_arrays(np.zeros((200, 2)), dims=("trial", "unit"), stimulus=np.arange(200) % 9)
