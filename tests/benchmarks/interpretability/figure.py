@@ -20,7 +20,7 @@ def draw(rows: list[dict[str, Any]], score: str, path: str | Path) -> Path:
     rows = [row for row in rows if "representation" in row and "gain" not in row["task"]]
     shown = [row for row in rows if row["score"] == score]
     panels = list(dict.fromkeys((row["task"], row.get("judge", "")) for row in shown))
-    figure, axes = plt.subplots(1, len(panels), figsize=(4.6 * len(panels), 3.6), layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(1, len(panels), figsize=(6.2 * len(panels), 3.8), layout="constrained", squeeze=False)
     for ax, (task, judge) in zip(axes[0], panels, strict=True):
         some = [row for row in shown if (row["task"], row.get("judge", "")) == (task, judge)][::-1]
         place = np.arange(len(some))
@@ -32,7 +32,8 @@ def draw(rows: list[dict[str, Any]], score: str, path: str | Path) -> Path:
         ax.set_xlabel(f"{score}, median over profiles")
         ax.set_title(f"{task}{', judged by ' + judge if judge else ''}", fontsize="medium")
         ax.spines[["top", "right"]].set_visible(False)
-    axes[0, 0].legend(frameon=False, fontsize="small")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower right", frameon=False, fontsize="small")
     figure.savefig(path, dpi=110)
     plt.close(figure)
     return Path(path)
