@@ -38,7 +38,7 @@ def test_an_entry_is_what_the_pair_gives_by_itself():
     given = runs()
     found = consistency(given, **QUICK)
     pair = linear_identifiability(given["a"], given["c"], **QUICK)
-    for name, entry in (("median_r", "median_r"), ("pooled_p", "p"), ("strong_mcc", "strong_mcc")):
+    for name, entry in (("median_r", "median_r"), ("pooled_p", "p"), ("strong_mcc",) * 2, ("linear_share",) * 2):
         there = float(found[entry].sel(source="a", target="c"))
         back = float(found[entry].sel(source="c", target="a"))
         assert [there, back] == pytest.approx(pair[name].values.tolist())

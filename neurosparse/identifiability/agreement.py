@@ -44,7 +44,7 @@ def consistency(
     -------
     xarray.Dataset over (source, target)
         Entry (i, j) is how well i predicts j; the diagonal is NaN. ``median_r`` and ``median_R2`` with ``_low`` and
-        ``_high``; ``null_r`` and ``p``; ``ceiling_r``; ``weak_mcc``, ``strong_mcc``; ``n_samples``; ``verdict``. Over
+        ``_high``; ``null_r`` and ``p``; ``ceiling_r``; ``linear_share``, ``weak_mcc``, ``strong_mcc``; ``n_samples``; ``verdict``. Over
         source: ``mean_r``, its mean as predictor. Scalars: ``consistency``, the mean R2 of all ordered
         pairs, and ``worst_pair``.
 
@@ -140,6 +140,7 @@ _KEPT = {
     "median_null_r": "null_r",
     "median_ceiling_r": "ceiling_r",
     "pooled_p": "p",
+    "linear_share": "linear_share",
     "weak_mcc": "weak_mcc",
     "strong_mcc": "strong_mcc",
     "verdict": "verdict",
