@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import neurosparse
 from neurosparse import interpretability_scores
 from neurosparse.backend.psychophysics import bin_codes, mean_direction_length, tuning_maps
 from neurosparse.backend.resampling import circular_shifts, p_value
+from neurosparse.errors import DataWarning
 
 FILE = "A2929-200711_neurosuite.nwb"
 BY_ANGLE = ("mis", "soft_mis", "monosemanticity", "intrusion", "index_v1")
@@ -27,7 +29,8 @@ def folder() -> Path:
 
 def load(bin_width: float = 0.2) -> tuple[Any, np.ndarray]:
     """Counts (time, unit) while the head was tracked, and its angle."""
-    with neurosparse.open_nwb(folder() / FILE) as recording:
+    with neurosparse.open_nwb(folder() / FILE) as recording, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)  # the bins before tracking are left out below
         counts = recording.spikes(bin_width=bin_width)
         angle = recording.covariate("acquisition/CompassDirection/ry", like=counts, period=2 * np.pi).values
     seen = np.flatnonzero(np.isfinite(angle))
