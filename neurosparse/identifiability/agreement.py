@@ -45,8 +45,8 @@ def consistency(
     xarray.Dataset over (source, target)
         Entry (i, j) is how well i predicts j; the diagonal is NaN. ``median_r`` and ``median_R2`` with ``_low`` and
         ``_high``; ``null_r`` and ``p``; ``ceiling_r``; ``linear_share``, ``weak_mcc``, ``strong_mcc``; ``n_samples``;
-        ``verdict``. Over source: ``mean_r``, its mean as predictor. Scalars: ``consistency``, the mean R2 of all ordered
-        pairs, and ``worst_pair``.
+        ``verdict``. Over source: ``mean_r``, its mean as predictor. Scalars: ``consistency``, the mean R2 of all
+        ordered pairs, and ``worst_pair``.
 
     Raises
     ------
