@@ -132,6 +132,14 @@ def test_scaling_data_and_penalty_scales_codes(solver):
     np.testing.assert_allclose(large, 1000 * small, atol=1e-2)
 
 
+def test_codes_of_atoms_of_any_norm(solver):
+    x, atoms = problem(n_samples=600)  # more than one block
+    norms = np.linspace(0.5, 3, 30)
+    plain = encode(x, atoms, 0.3, tol=1e-10, solver=solver).codes
+    found = encode(x, norms[:, None] * atoms, 0.3 * norms, tol=1e-10, solver=solver).codes
+    np.testing.assert_allclose(found * norms, plain, atol=1e-3)
+
+
 def test_zero_rows_zero_atoms_duplicates_and_dull_penalties(solver):
     x, atoms = problem()
     x[3] = 0
