@@ -13,7 +13,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 
 # Few tests, each of them long: begun last, one process would be at them while the others have nothing left to do.
-LONG_FILES = ("test_known_answer", "test_tutorials", "test_sparse_coding", "test_out_of_core", "test_comparison")
+# The tutorial last of these: what it compiles is compiled by then, as it is for whoever opens it a second time.
+LONG_FILES = ("test_known_answer", "test_house", "test_sparse_coding", "test_comparison", "test_tutorials")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
