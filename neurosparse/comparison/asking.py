@@ -214,9 +214,8 @@ def _noted(row: Row) -> Iterator[None]:
     for one in caught:
         if not issubclass(one.category, NeurosparseWarning):
             warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
-    row["notes"] = " ".join(
-        dict.fromkeys(str(one.message) for one in caught if issubclass(one.category, NeurosparseWarning))
-    )
+    said = [str(one.message) for one in caught if issubclass(one.category, NeurosparseWarning)]
+    row["notes"] = " ".join(dict.fromkeys(one[:1].upper() + one[1:] for one in said))
 
 
 def _dataset(rows: list[Row], labels: list[str], dim: str) -> xr.Dataset:

@@ -90,7 +90,8 @@ def warn_of_evidence(learner: Any, X: Any, values: np.ndarray, names: np.ndarray
     if problems:
         say(
             learner,
-            f"these data may not carry this dictionary: {'; '.join(problems)}. Run surrogate_test on them first.",
+            f"these data may not carry this dictionary: {'; '.join(problems)}. surrogate_test tells whether it is more "
+            "than noise would give.",
             stacklevel=stacklevel + 1,
         )
 
