@@ -28,6 +28,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Which rows, and their sizes."""
     parser.add_argument("--rows", nargs="+", default=["pairs"], choices=list(ROWS), metavar="ROW")
     parser.add_argument("--worlds", type=int, default=50, help="planted worlds (%(default)s)")
+    parser.add_argument("--first-seed", type=int, default=0, help="of the planted worlds (%(default)s)")
     parser.add_argument("--draws", type=int, default=1000, help="worlds without meaning (%(default)s)")
     parser.add_argument(
         "--networks", type=int, default=5, help="of random weights, of patches and v4-images (%(default)s)"
@@ -50,7 +51,8 @@ def run(options: argparse.Namespace) -> harness.Outcome:
         Path(options.out).mkdir(parents=True, exist_ok=True)
         print(f"drawn in {figure.draw(found, 'mis', Path(options.out) / f'{options.name}.png')}")
     settings = {
-        name: getattr(options, name) for name in ("worlds", "draws", "networks", "stimuli", "profiles", "device")
+        name: getattr(options, name)
+        for name in ("worlds", "first_seed", "draws", "networks", "stimuli", "profiles", "device")
     }
     return harness.Outcome({"rows": options.rows, **settings}, found)
 
@@ -59,7 +61,9 @@ def _one(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     if name in ("worlds", "nulls"):
         from tests.benchmarks.interpretability import worlds
 
-        return worlds.ranks(options.worlds) if name == "worlds" else worlds.levels(options.draws)
+        if name == "worlds":
+            return worlds.ranks(options.worlds, options.first_seed)
+        return worlds.levels(options.draws)
     if name in ("pairs", "seconds"):
         from tests.benchmarks.interpretability import loop
 

@@ -164,12 +164,12 @@ WORLDS: dict[str, Callable[[int], list[tuple[str, str, float]]]] = {
 }
 
 
-def ranks(n_worlds: int) -> list[dict[str, Any]]:
+def ranks(n_worlds: int, first_seed: int = 0) -> list[dict[str, Any]]:
     """A row a score: its mean over worlds for each kind of profiles, and each step down with its standard error."""
     rows = []
     for world in WORLDS.values():
         draws: dict[str, dict[str, list[float]]] = {}
-        for seed in range(n_worlds):
+        for seed in range(first_seed, first_seed + n_worlds):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 for name, kind, value in world(seed):
