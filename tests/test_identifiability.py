@@ -725,7 +725,7 @@ def test_tiny_folds_and_different_bins_are_told():
     second = population.from_arrays(values, bin_width=0.2, **kinds)
     with pytest.raises(InputError, match="x and y have different time labels"):
         linear_identifiability(first, second, **NO_NULL)
-    with pytest.raises(InputError, match=r"groups go with stimuli or trials; a \(time, unit\) population"):
+    with pytest.raises(InputError, match="sessions or epochs, of at least 4 samples each; one of 20 has 1"):
         linear_identifiability(series(x), series(y), groups=np.arange(20), **NO_NULL)
 
 

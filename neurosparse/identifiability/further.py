@@ -6,19 +6,23 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm
+from scipy.stats import pearson3, skew
 
 from neurosparse.backend.linear import (
     RidgeScores,
+    Share,
     held_out_scores,
     linear_share,
     map_singular_values,
     matched_correlations,
     participation_ratio,
 )
+from neurosparse.backend.linear.share import UNKNOWN
 from neurosparse.backend.representational import metric_named
 from neurosparse.backend.resampling import bootstrap_weights
 from neurosparse.identifiability.linearity import (
+    KINDS,
+    LEVEL,
     N_PLANTED,
     NORMAL,
     PLANTED_SHARE,
@@ -83,8 +87,8 @@ def _linear_share(source: Any, part: HeldOut, split: Split) -> tuple[float, floa
     varies = np.ptp(part.observed, axis=0) > 0
     if len(source) > LARGEST or split.nuisance is not None or not varies.any():
         return np.nan, np.nan, np.nan
-    one = linear_share(source, part.observed[:, varies], split.groups)
-    return one.value, one.value - NORMAL * one.error, one.value + NORMAL * one.error
+    one = _bounds(linear_share(source, part.observed[:, varies], split.groups))
+    return one.value, one.low, one.high
 
 
 def _fold_of(split: Split, n: int) -> Any:
@@ -162,20 +166,34 @@ def _evidence(both: Pair, split: Split, part: HeldOut, p: float, weights: Any, n
 
 
 def _shares(source: Any, observed: Any, split: Split, seed: int) -> dict[str, Any]:
-    """Polynomial shares of the targets, and whether a planted one is found."""
-    from neurosparse.backend.nonlinear import nonlinear_shares, plant_quadratics
+    """Linear, quadratic, cubic and local shares of the targets, and whether a planted quadratic would be found."""
+    from neurosparse.backend.nonlinear import planted_shares, share_form
 
-    rng = np.random.default_rng(seed)
-    planted = [plant_quadratics(source, observed, PLANTED_SHARE, rng) for _ in range(N_PLANTED)]
-    shares = nonlinear_shares(source, [observed, *planted], split.groups, (2, 3), nuisance=split.nuisance)
-    quadratic, cubic = (
-        Bounds(one.value, one.value - NORMAL * one.error, one.value + NORMAL * one.error) for one, *_ in shares.values()
-    )
-    found = shares[2][1:]
+    found: dict[str, Any] = {}
+    linear = UNKNOWN if split.nuisance is not None else linear_share(source, observed, split.groups, law=True)
+    found |= {"share": _bounds(linear), "share_p": linear.p}
+    for name in KINDS:
+        form = share_form(source, split.groups, name, nuisance=split.nuisance)
+        one = UNKNOWN if form is None else form.share(observed)
+        found |= {name: _bounds(one), f"{name}_p": one.p}
+        if name == "quadratic" and form is not None:
+            rng = np.random.default_rng(seed)
+            found |= _planted(planted_shares(form, source, observed, PLANTED_SHARE, N_PLANTED, rng), one)
+    return dict.fromkeys(_PLANTED, np.nan) | found
+
+
+_PLANTED = ("planted_share", "planted_p", "detectable_share", "power")
+
+
+def _planted(drawn: Any, measured: Share) -> dict[str, float]:
+    law = pearson3(skew(drawn), drawn.mean(), drawn.std())  # the draws' own hundredth is of two of them
     return {
-        "quadratic": quadratic,
-        "cubic": cubic,
-        "cubic_p": float(norm.sf(shares[3][0].value / max(shares[3][0].null_error, np.finfo(float).tiny))),
-        "planted_share": float(np.mean([one.value for one in found])),
-        "detectable_share": NORMAL * float(np.sqrt(np.mean([one.null_error**2 for one in found]))),
+        "planted_share": float(drawn.mean()),
+        "planted_p": float(law.cdf(measured.value)),
+        "detectable_share": float(measured.none.ppf(0.975)),
+        "power": float(measured.none.cdf(law.ppf(LEVEL))),
     }
+
+
+def _bounds(one: Share) -> Bounds:
+    return Bounds(one.value, one.value - NORMAL * one.error, one.value + NORMAL * one.error)

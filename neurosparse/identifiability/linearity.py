@@ -7,7 +7,7 @@ seeds of the acceptance tests was drawn.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,15 +15,19 @@ from numpy.typing import NDArray
 from neurosparse.backend.resampling import percentile_interval
 
 Array = NDArray[np.floating]
+Kind = Literal["quadratic", "cubic", "local"]
 
 LINEAR_SHARE = 0.9  # of the ceiling that the lower bound of R2 must reach
-GAP_LIMIT = 0.05  # of the variance by which a nonlinear map may be ahead, or that may be a polynomial and not linear
-PLANTED_SHARE = 0.1  # of the variance that the planted quadratic makes up
+GAP_LIMIT = 0.05  # of the variance by which a nonlinear map may be ahead, or that may be seen to be no linear one
+PLANTED_SHARE = 0.1  # of the variance that the planted quadratic makes up: the effect that "linear" rules out
 UNRELATED_LIMIT = 0.1  # of R2 that the upper bounds of both maps must stay under
-POLYNOMIAL_LIMIT = 0.5  # of the variance that no quadratic may reach before codes are called unrelated
+SHARE_LIMIT = 0.25  # of the variance that no linear map may reach before codes are called unrelated: R2 hides p / n
+POLYNOMIAL_LIMIT = 0.5  # nor any quadratic
 LEVEL = 0.01  # at .05 unrelated codes would be called related five times as often as the 1 % allowed
+SEEN = 0.001  # of a share; codes without any are looked at for three or four, and together under 1 % may be seen
+KINDS: tuple[Kind, ...] = ("quadratic", "cubic", "local")
 NORMAL = 1.959964  # half-width of a 95 % interval in standard errors
-N_PLANTED = 5
+N_PLANTED = 200
 
 
 @dataclass(frozen=True)
@@ -43,16 +47,21 @@ class Evidence:
     ----------
     linear, nonlinear, gap : Bounds
         Mean held-out R2 over targets of either map, and of their difference.
-    quadratic, cubic : Bounds
-        Estimated shares of the targets' variance that are forms of that order in x and not linear.
+    share, quadratic, cubic, local : Bounds
+        Estimated shares of the targets' variance that are linear in x; or forms of that order, or functions of any
+        shape that near samples share, and not linear.
+    share_p, quadratic_p, cubic_p, local_p : float
+        Of no such share.
     ceiling : float
         Mean over targets of what noise allows of R2; NaN where unknown.
-    cubic_p : float
-        Of no cubic part.
     planted_share : float
-        Share estimated for targets of which a quadratic was made to be `PLANTED_SHARE`.
+        Mean share estimated where a quadratic made up `PLANTED_SHARE`.
+    planted_p : float
+        How often it is then estimated as low as here.
     detectable_share : float
-        The least share that is told from none among them.
+        Which share without a quadratic is passed in 2.5 %.
+    power : float
+        How often targets without a quadratic would let the planted one be ruled out at `LEVEL`.
     p : float
         Of the linear map; NaN where no null is calibrated.
     """
@@ -60,12 +69,19 @@ class Evidence:
     linear: Bounds
     nonlinear: Bounds
     gap: Bounds
+    share: Bounds
     quadratic: Bounds
     cubic: Bounds
+    local: Bounds
+    share_p: float
+    quadratic_p: float
     cubic_p: float
+    local_p: float
     ceiling: float
     planted_share: float
+    planted_p: float
     detectable_share: float
+    power: float
     p: float
 
 
@@ -109,13 +125,15 @@ def judge(evidence: Evidence) -> tuple[str, str]:
     if not doubts and related:
         left = "what is left is no function of x that a nonlinear map finds: noise, or what x does not hold"
         return "linear up to noise", "; ".join([*reasons, left])
-    if max(linear.high, evidence.nonlinear.high) < UNRELATED_LIMIT and evidence.p > LEVEL:
-        if evidence.quadratic.high < POLYNOMIAL_LIMIT:
-            said = f"both maps stay under {UNRELATED_LIMIT:g} of R2, and quadratics under {POLYNOMIAL_LIMIT:g}"
-            return "unrelated", "; ".join([*reasons, said])
-        doubts.append(f"nor is a quadratic worth {POLYNOMIAL_LIMIT:g} ruled out")
     if not related:
-        doubts.append("no p-value is calibrated here" if np.isnan(evidence.p) else "a linear relation is not shown")
+        ties = _ties(evidence)
+        if not ties:
+            said = (
+                f"both maps stay under {UNRELATED_LIMIT:g} of R2, what is linear under {SHARE_LIMIT:g} of the variance "
+                f"and what is quadratic under {POLYNOMIAL_LIMIT:g}"
+            )
+            return "unrelated", "; ".join([*reasons, said])
+        doubts += ["no p-value is calibrated here" if np.isnan(evidence.p) else "a linear map is not shown", *ties]
     return "undecidable", "; ".join([*reasons, *doubts])
 
 
@@ -123,28 +141,56 @@ def _bent(evidence: Evidence) -> str:
     """What shows that the relation is not linear; empty where nothing does."""
     if evidence.gap.low > GAP_LIMIT and evidence.nonlinear.low > 0:
         return f"the gap is above {GAP_LIMIT:g}"
-    for name, share in (("quadratic", evidence.quadratic), ("cubic", evidence.cubic)):
-        if share.low > GAP_LIMIT:
-            return f"the {name} share is above {GAP_LIMIT:g}"
+    for name, share in _seen(evidence):
+        if share.value > GAP_LIMIT:
+            return f"a {name} part is seen, estimated at {_shown(share)} of the variance"
     return ""
+
+
+def _seen(evidence: Evidence) -> list[tuple[str, Bounds]]:
+    """The shares beyond the linear one that are told from none."""
+    return [(kind, getattr(evidence, kind)) for kind in KINDS if getattr(evidence, f"{kind}_p") <= SEEN]
+
+
+def _ties(evidence: Evidence) -> list[str]:
+    """What keeps the codes from being called unrelated, where no linear map is shown."""
+    found = []
+    if not max(evidence.linear.high, evidence.nonlinear.high) < UNRELATED_LIMIT:
+        found.append(f"a map may reach {UNRELATED_LIMIT:g} of R2")
+    if evidence.share_p <= SEEN:
+        found.append(f"a linear share is seen (p {evidence.share_p:.2g})")
+    elif evidence.share.high >= SHARE_LIMIT:
+        found.append(f"a linear share of {SHARE_LIMIT:g} is not ruled out")
+    if not evidence.quadratic.high < POLYNOMIAL_LIMIT:
+        found.append(f"a quadratic worth {POLYNOMIAL_LIMIT:g} is not ruled out")
+    if not evidence.p > LEVEL and np.isnan([evidence.p, evidence.share_p]).any():
+        found.append("nor can both the p-value and the linear share be had that would tell")
+    return found
 
 
 def _doubts(evidence: Evidence) -> list[str]:
     """What keeps the relation from being called linear."""
     found = []
     if np.isnan(evidence.planted_share):
-        found.append("fewer samples than twice the linear directions: no polynomial share can be estimated")
+        found.append(
+            "no nonlinear share can be estimated: fewer samples than twice the linear directions, or fewer than 20 "
+            "groups"
+        )
     elif evidence.planted_share <= evidence.detectable_share:
         found.append(
             f"a quadratic worth {PLANTED_SHARE:g} would not be found at this n and p (share found "
             f"{evidence.planted_share:.3f}, told from none above {evidence.detectable_share:.3f})"
         )
+    elif evidence.planted_p > LEVEL:
+        found.append(
+            f"a quadratic worth {PLANTED_SHARE:g} is not ruled out: it would be estimated this low in "
+            f"{evidence.planted_p:.1%} of draws (at this n and p {evidence.power:.0%} of linear relations rule it out)"
+        )
     if evidence.gap.high > GAP_LIMIT:
         found.append(f"the gap may exceed {GAP_LIMIT:g}")
-    if evidence.quadratic.high > GAP_LIMIT:
-        found.append(f"the quadratic share may exceed {GAP_LIMIT:g}")
-    if evidence.cubic_p <= LEVEL and evidence.cubic.high > GAP_LIMIT:
-        found.append(f"a cubic part is seen, and may exceed {GAP_LIMIT:g}")
+    for name, share in _seen(evidence):
+        if share.high > GAP_LIMIT:
+            found.append(f"a {name} part is seen, and may exceed {GAP_LIMIT:g}")
     return found
 
 
@@ -152,7 +198,8 @@ def _measured(evidence: Evidence) -> str:
     ceiling = "unknown" if np.isnan(evidence.ceiling) else f"{evidence.ceiling:.2f}"
     return (
         f"R2 {_shown(evidence.linear)}, ceiling {ceiling}, nonlinear {_shown(evidence.nonlinear)}, "
-        f"gap {_shown(evidence.gap)}, quadratic share {_shown(evidence.quadratic)}"
+        f"gap {_shown(evidence.gap)}, linear share {_shown(evidence.share)}, "
+        f"quadratic share {_shown(evidence.quadratic)}"
     )
 
 
@@ -169,15 +216,21 @@ def as_variables(evidence: Evidence) -> dict[str, Any]:
         "nonlinear_gap": evidence.gap,
         "quadratic_share": evidence.quadratic,
         "cubic_share": evidence.cubic,
+        "local_share": evidence.local,
     }
     found: dict[str, Any] = {}
     for name, one in named.items():
         found |= {name: one.value, f"{name}_low": one.low, f"{name}_high": one.high}
     return found | {
         "mean_ceiling_R2": evidence.ceiling,
+        "linear_share_p": evidence.share_p,
+        "quadratic_p": evidence.quadratic_p,
         "cubic_p": evidence.cubic_p,
+        "local_p": evidence.local_p,
         "planted_share": evidence.planted_share,
+        "planted_p": evidence.planted_p,
         "detectable_share": evidence.detectable_share,
+        "linearity_power": evidence.power,
         "linearity": verdict,
         "reasons": reasons,
     }

@@ -52,7 +52,7 @@ class Pair:
     coords : dict of dim -> labels
         The sample dims in order; their product is the number of samples.
     groups : (sample,) array or None
-        What must stay together; None for a time series.
+        What must stay together; None for a time series without sessions.
     given : bool
         Whether the caller gave the groups.
     """
@@ -171,15 +171,11 @@ def _sample_coords(x: Any, y: Any) -> dict[str, NDArray[Any]]:
 
 
 def _groups(groups: Any, lead: str, x: Any, y: Any) -> NDArray[Any] | None:
-    """One label for each entry of the first sample dim; None for a time series."""
+    """One label for each entry of the first sample dim; None for a time series without sessions."""
     labelled = [side for side in (x, y) if isinstance(side, xr.DataArray)]
     n = labelled[0].sizes[lead] if labelled else _length(x)
-    if lead == "time":
-        if groups is not None:
-            raise InputError("groups go with stimuli or trials; a (time, unit) population is split in blocks of time.")
-        return None
     if groups is None:
-        return np.arange(n)
+        return None if lead == "time" else np.arange(n)
     if isinstance(groups, str):
         holder = next((side for side in labelled if groups in side.coords and side[groups].dims == (lead,)), None)
         if holder is None:

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from neurosparse.backend.representational import Kernel, Metric, metric_named, whitened_second_moment
 from neurosparse.backend.resampling import whole_number
 from neurosparse.errors import InputError
+from neurosparse.identifiability.dividing import make_split
 from neurosparse.identifiability.evidence import N_BLOCKS, ceiling, chance, crossnobis_ceiling, jackknife, null_values
 from neurosparse.identifiability.halves import Repeats, repeats_of
 from neurosparse.identifiability.pairing import Nan, Pair, pair
-from neurosparse.identifiability.splits import Split, make_split
+from neurosparse.identifiability.splits import Split
 
 Array = NDArray[np.float64]
 

@@ -13,10 +13,10 @@ from neurosparse.backend.linear import PENALTIES
 from neurosparse.backend.resampling import whole_number
 from neurosparse.errors import InputError
 from neurosparse.identifiability import further
+from neurosparse.identifiability.dividing import make_split
 from neurosparse.identifiability.maps import held_out_map
 from neurosparse.identifiability.pairing import Nan, Pair, pair
 from neurosparse.identifiability.results import DIRECTIONS, assemble
-from neurosparse.identifiability.splits import make_split
 
 ESTIMATORS = ("ridge", "reduced_rank", "pls")
 
@@ -55,7 +55,8 @@ def linear_identifiability(
         on which they should count.
     groups : coord name, DataArray over stimulus, or (stimulus,) array, optional
         What must share a fold (near-duplicate images, trials of a block) and is permuted and resampled as a whole. An
-        array goes by sorted stimulus id, a DataArray by its own ids.
+        array goes by sorted stimulus id, a DataArray by its own ids. Over ``time``: sessions or epochs, held out whole;
+        without, blocks of time are.
     n_folds : int
         Outer folds, and inner ones.
     estimator : {"ridge", "reduced_rank", "pls"}
@@ -105,11 +106,14 @@ def linear_identifiability(
           ``participation_targets``, how many dimensions either side spreads over: where they differ, R2 must differ
           between directions
         - direction, with `nonlinear`: ``mean_R2`` and ``nonlinear_R2`` (mean over targets, squared errors summed over
-          folds) and ``nonlinear_gap``, each with ``_low`` and ``_high``; ``mean_ceiling_R2``; ``quadratic_share`` and
-          ``cubic_share`` with bounds, estimated shares of variance that are forms of that order and not linear,
-          whether a map finds them or not, and ``cubic_p``; ``planted_share``, what is estimated of a planted quadratic
-          worth .1, and ``detectable_share``, the least that is told from none; ``linearity`` ("linear", "linear up to
-          noise", "nonlinear", "unrelated", "undecidable") and ``reasons``
+          folds) and ``nonlinear_gap``, each with ``_low`` and ``_high``; ``mean_ceiling_R2``; ``quadratic_share``,
+          ``cubic_share`` and ``local_share`` with bounds, estimated shares of variance that are forms of that order, or
+          of any shape that near samples share, and not linear, whether a map finds them or not; p of none of each,
+          ``linear_share_p``, ``quadratic_p``, ``cubic_p``, ``local_p``; ``planted_share``, the mean estimate of a
+          planted quadratic worth .1, ``planted_p``, how often it is estimated as low as here, ``detectable_share``, the
+          least that is told from none, and ``linearity_power``, how often targets of this noise without a quadratic
+          would rule the planted one out; ``linearity`` ("linear", "linear up to noise", "nonlinear", "unrelated",
+          "undecidable") and ``reasons``
         - (direction, permutation): ``null_median_r``
         - samples: ``fold``, ``group``; and with target ``prediction``, ``baseline`` (its part without the map),
           ``observed``
@@ -137,15 +141,21 @@ def linear_identifiability(
     folds bias low (by .03 at 120), .89-.92 for r of a unit.
 
     Null: whole groups of equal size change places, so near-duplicates count once. For time series circular shifts, only
-    where n / tau >= 50 and time has no breaks; otherwise p is NaN and the verdict is "undecidable".
+    where n / tau >= 50 and time has no breaks; of several sessions each by itself, or sessions of equal length change
+    places. Otherwise p is NaN and the verdict is "undecidable". Time series are resampled in blocks of two
+    autocorrelation times, so intervals speak of these sessions alone.
 
-    Linear: the lower bound of R2 / ceiling is at least .9, the upper bounds of the gap and of the quadratic share are
-    at most .05, no cubic part is seen, and a planted quadratic worth .1 is found at this n and p; "up to noise" where
-    only the first fails and p <= .01, which takes 99 permutations. Nonlinear: the lower bound of the gap or of a share
-    is above .05. Unrelated: p > .01, the upper bounds of both maps are below .1 and that of the quadratic share below
-    .5. Otherwise undecidable. Shares need at least twice as many samples as linear directions. Other nonlinearities
-    are bounded by the gap alone. The class assumed is "up to an invertible linear map with offset"; matched dimension
-    is not assumed, but theorems that speak of invertible maps need it.
+    Linear: the lower bound of R2 / ceiling is at least .9, the upper bound of the gap is at most .05, a planted
+    quadratic worth .1 would be found at this n and p and is ruled out at .01, and no other share is seen (p <= .001)
+    that may exceed .05; "up to noise" where only the first fails and p <= .01, which takes 99 permutations. Nonlinear:
+    the lower bound of the gap is above .05, or a share is seen and estimated above .05. Unrelated: the upper bounds of
+    both maps are below .1, that of the linear share below .25 and of the quadratic one below .5, and neither share nor
+    map is seen. Otherwise undecidable. Nonlinear shares need at least twice as many samples as linear directions and
+    20 groups. Nonlinearities of other shapes are bounded by the gap alone. The class assumed is "up to an invertible
+    linear map with offset"; matched dimension is not assumed, but theorems that speak of invertible maps need it.
+
+    At ten samples a dimension a quadratic worth .1 of targets that are half noise can be ruled out from 20 dimensions
+    on; with five, in one of three. ``linearity_power`` says so.
 
     Left out here: scaling by units' sd. Float64; the null of ridge in float32. 640 x 5,120
     features to 50 units with 200 permutations takes about 6 s of CPU, and 5 s back to 256 targets; see

@@ -1,13 +1,12 @@
 """How samples are divided and what is exchangeable among them: folds, null orders and bootstrap groups.
 
 Matrices and labels enter, a `Split` leaves. Stimuli and trials are split and permuted in whole groups; time series in
-contiguous blocks with gaps, and shifted only where that is calibrated.
+contiguous blocks with gaps, and shifted only where that is calibrated. Sessions are in `sessions`.
 """
 
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,8 +20,7 @@ from neurosparse.backend.resampling import (
     group_folds,
     permutations,
 )
-from neurosparse.errors import EvidenceWarning, InputError
-from neurosparse.identifiability.pairing import Pair
+from neurosparse.errors import InputError
 
 Folds = list[tuple[NDArray[np.int64], NDArray[np.int64]]]
 
@@ -60,27 +58,6 @@ class Split:
     attrs: dict[str, Any] = field(default_factory=dict)
 
 
-def make_split(pair: Pair, *, n_folds: int, n_permutations: int, seeds: NDArray[np.int64]) -> Split:
-    """The split that the samples of `pair` ask for: by whole groups, or by blocks of time."""
-    if pair.groups is not None:
-        if not pair.given:
-            _warn_of_copies(pair)
-        split = split_groups(pair.groups, n_folds=n_folds, n_permutations=n_permutations, seeds=seeds)
-    else:
-        split = split_time(
-            pair.x.values,
-            pair.y.values,
-            pair.coords["time"],
-            n_folds=n_folds,
-            n_permutations=n_permutations,
-            seed=int(seeds[2]),
-        )
-    _check_sizes(split.folds)
-    if split.undecidable and n_permutations:
-        warnings.warn(f"no p-value: {split.undecidable}", EvidenceWarning, stacklevel=3)
-    return split
-
-
 def split_groups(groups: NDArray[np.int64], *, n_folds: int, n_permutations: int, seeds: NDArray[np.int64]) -> Split:
     """Folds of whole groups, and permutations that let whole groups of equal size change places.
 
@@ -102,10 +79,10 @@ def split_groups(groups: NDArray[np.int64], *, n_folds: int, n_permutations: int
     sizes = np.bincount(groups)
     alike = np.bincount(sizes)[sizes]  # how many groups have each group's size
     orders, why = None, "no permutations were asked for" if n_permutations == 0 else ""
-    if sum(math.lgamma(count + 1) for count in np.bincount(sizes)[1:]) < math.log(FEWEST_ORDERS):
+    if count_orders(sizes) < math.log(FEWEST_ORDERS):
         why = f"groups of equal size can change places in fewer than {FEWEST_ORDERS} ways"
     if not why:
-        orders = _exchange(
+        orders = exchange(
             groups, sizes, permutations(len(sizes), n_permutations, strata=sizes, random_state=int(seeds[2]))
         )
     attrs = {
@@ -117,7 +94,7 @@ def split_groups(groups: NDArray[np.int64], *, n_folds: int, n_permutations: int
     return Split(folds, inner, orders, why, groups, attrs=attrs)
 
 
-def _exchange(groups: NDArray[np.int64], sizes: NDArray[np.int64], moved: NDArray[np.int64]) -> NDArray[np.int64]:
+def exchange(groups: NDArray[np.int64], sizes: NDArray[np.int64], moved: NDArray[np.int64]) -> NDArray[np.int64]:
     """Row orders (permutation, sample) that put the rows of group ``moved[b, g]`` where those of g were."""
     rows = np.argsort(groups, kind="stable")
     start = np.cumsum(sizes) - sizes
@@ -128,6 +105,17 @@ def _exchange(groups: NDArray[np.int64], sizes: NDArray[np.int64], moved: NDArra
         places = rows[start[these][:, None] + offsets].ravel()  # group by group
         orders[:, places] = rows[start[moved[:, these]][:, :, None] + offsets].reshape(len(moved), -1)
     return orders
+
+
+def breaks(time: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Where time jumps, or starts again, between one sample and the next, (n - 1,)."""
+    steps = np.diff(time)
+    return np.asarray((steps > 1.5 * np.median(steps)) | (steps <= 0))
+
+
+def count_orders(sizes: NDArray[np.int64]) -> float:
+    """Logarithm of the ways in which groups of equal size can change places."""
+    return sum(math.lgamma(count + 1) for count in np.bincount(sizes)[1:])
 
 
 def split_time(
@@ -146,8 +134,7 @@ def split_time(
     folds = block_folds(n, n_folds, gap=gap)
     # Inside the training rows a gap may not eat them up: it then guards the choice of penalty less, never the score.
     inner = [block_folds(len(train), n_folds, gap=min(gap, int(0.15 * len(train)))) for train, _ in folds]
-    steps = np.diff(time)
-    n_borders = int((steps > 1.5 * np.median(steps)).sum())
+    n_borders = int(breaks(time).sum())
     least = 3 * gap
     orders, why = None, ""
     if n_permutations == 0:
@@ -171,33 +158,3 @@ def split_time(
     blocks = np.arange(n) // max(1, math.ceil(2 * tau))
     centred = time - time.mean()
     return Split(folds, inner, orders, why, blocks, (centred / np.abs(centred).max())[:, None], attrs)
-
-
-def _check_sizes(folds: Folds) -> None:
-    smallest = min(len(test) for _, test in folds)
-    if smallest < 3:
-        raise InputError(
-            f"a correlation within each fold needs at least 3 test samples; the smallest of {len(folds)} folds has "
-            f"{smallest}. Ask for fewer folds or give more samples."
-        )
-    if smallest < 10:
-        warnings.warn(
-            f"the smallest test fold has {smallest} samples: r within it is very noisy. Ask for fewer folds.",
-            EvidenceWarning,
-            stacklevel=4,
-        )
-
-
-def _warn_of_copies(pair: Pair) -> None:
-    for name, side in (("x", pair.x), ("y", pair.y)):
-        values = np.ascontiguousarray(side.values)
-        if (values == np.round(values)).all():
-            continue  # counts coincide by chance
-        n_copies = len(values) - len({row.tobytes() for row in values})
-        if n_copies:
-            warnings.warn(
-                f"{n_copies} of {len(values)} rows of {name} are exact copies of others; on both sides of a split they "
-                "inflate the score. Give groups= with one label for all copies.",
-                EvidenceWarning,
-                stacklevel=4,
-            )

@@ -19,9 +19,23 @@ def radial_features(x: Array, width: float) -> Array:
     width : float
         In units of the median distance of two samples.
     """
-    squares = _squared_distances(x)
-    middle = float(np.median(squares[np.triu_indices(len(x), 1)]))
-    return _factor(np.exp(-squares / (2 * width**2 * max(middle, np.finfo(float).tiny))))
+    return _factor(radial_kernel(x, width))
+
+
+def bumps_on_a_plane(x: Array, width: float, linear: float) -> Array:
+    """Features of a linear kernel with a radial one added, for a map that is linear but for local bumps, (n, n).
+
+    Parameters
+    ----------
+    x, width
+        As in `radial_features`.
+    linear : float
+        Variance of the linear kernel over that of the radial one, both centred.
+    """
+    x = x - x.mean(axis=0)
+    plane, bumps = x @ x.T, radial_kernel(x, width)
+    spread = float(np.trace(bumps) - bumps.mean() * len(x))
+    return _factor(bumps + linear * spread / max(float(np.trace(plane)), np.finfo(float).tiny) * plane)
 
 
 def quadratic_features(x: Array) -> Array:
@@ -33,6 +47,13 @@ def quadratic_features(x: Array) -> Array:
     gram = x @ x.T
     scale = max(float(np.trace(gram)) / len(x), np.finfo(float).tiny)
     return _factor((1.0 + gram / scale) ** 2)
+
+
+def radial_kernel(x: Array, width: float) -> Array:
+    """``exp(-d^2 / (2 s^2))`` as in `radial_features`, (n, n)."""
+    squares = _squared_distances(x)
+    middle = float(np.median(squares[np.triu_indices(len(x), 1)]))
+    return np.asarray(np.exp(-squares / (2 * width**2 * max(middle, np.finfo(float).tiny))))
 
 
 def _squared_distances(x: Array) -> Array:

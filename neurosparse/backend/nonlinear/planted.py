@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from neurosparse.backend.linear.share import resigned_sums
+from neurosparse.backend.nonlinear.shares import ShareForm
+
 Array = NDArray[np.floating]
+
+MOST_PLANTED = 32  # targets of a draw that get a quadratic: fewer only widen the spread, and more cost n^2 each
 
 
 def plant_quadratics(x: Array, y: Array, share: float, rng: np.random.Generator) -> Array:
@@ -25,13 +30,46 @@ def plant_quadratics(x: Array, y: Array, share: float, rng: np.random.Generator)
     (n, t) array
         Standardised; each target has a product of its own, freed of what is linear in its two directions.
     """
+    return np.sqrt(1 - share) * _standardised(y) + np.sqrt(share) * _products(x, y.shape[1], rng)
+
+
+def planted_shares(form: ShareForm, x: Array, y: Array, share: float, n_draws: int, rng: np.random.Generator) -> Array:
+    """Estimates were a quadratic worth `share` among targets like `y`, (n_draws,).
+
+    The noise is what least squares leaves of `y`, with random signs for each group; so a nonlinear part that `y` has
+    is noise here.
+
+    Parameters
+    ----------
+    form : ShareForm
+        Quadratic in `x`.
+    x, y, share
+        As in `plant_quadratics`.
+    n_draws : int
+    rng : Generator
+
+    Notes
+    -----
+    2 n^2 flops a draw and target, for at most 32 targets.
+    """
+    t = min(y.shape[1], MOST_PLANTED)
+    noise = np.sqrt(1 - share) * form.noise(y)
+    drawn = resigned_sums(form.between * (noise @ noise.T / y.shape[1]), form.codes, n_draws, rng)
+    for index in range(n_draws):
+        of = rng.choice(y.shape[1], t, replace=False)
+        signs = rng.choice([-1.0, 1.0], size=form.codes.max() + 1)[form.codes]
+        products = np.sqrt(share) * _products(x, t, rng)
+        drawn[index] += float(np.vdot(form.between @ products, products + 2 * signs[:, None] * noise[:, of])) / t
+    return form.scale * drawn
+
+
+def _products(x: Array, n: int, rng: np.random.Generator) -> Array:
+    """Products of two directions of `x`, freed of what is linear in the two, (sample, n), standardised."""
     x = x - x.mean(axis=0)
-    first, second = (x @ rng.standard_normal((x.shape[1], y.shape[1])) for _ in range(2))
-    product = _standardised(first) * _standardised(second)
-    for column, one, other in zip(product.T, first.T, second.T, strict=True):
-        known = np.column_stack([np.ones(len(x)), one, other])
-        column -= known @ np.linalg.lstsq(known, column, rcond=None)[0]
-    return np.sqrt(1 - share) * _standardised(y) + np.sqrt(share) * _standardised(product)
+    first, second = (_standardised(x @ rng.standard_normal((x.shape[1], n))) for _ in range(2))
+    beside = _standardised(second - first * np.mean(first * second, axis=0))
+    product = first * second
+    return _standardised(sum((-part * np.mean(part * product, axis=0) for part in (first, beside)), product))
 
 
 def _standardised(values: Array) -> Array:

@@ -1,4 +1,4 @@
-"""How much of the targets' variance is a polynomial of the predictors beyond what is linear, without fitting one.
+"""How much of the targets' variance is a function of the predictors beyond what is linear, without fitting one.
 
 A fitted map finds little of a quadratic form with more coefficients than there are samples; its share of the variance
 can be estimated all the same, because coefficients enter the covariance of samples through one kernel.
@@ -6,114 +6,178 @@ can be estimated all the same, because coefficients enter the covariance of samp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neurosparse.backend.linear import Share, isometric
-from neurosparse.backend.linear.share import MOST_DIRECTIONS, UNKNOWN, orthonormal, share_of_pairs
+from neurosparse.backend.linear.share import (
+    FEWEST_GROUPS,
+    MOST_DIRECTIONS,
+    orthonormal,
+    resigned_law,
+    share_of_pairs,
+)
+from neurosparse.backend.nonlinear.kernels import radial_kernel
 from neurosparse.backend.resampling import label_codes
 
 Array = NDArray[np.floating]
+Kind = Literal["quadratic", "cubic", "local"]
 
-N_SWEEPS = 300
+ORDERS = {"quadratic": 2, "cubic": 3}
+LOCAL = 0.35  # median distances: wider ones hold little that is not nearly linear
+N_STEPS = 300
 TOLERANCE = 1e-6
 
 
-def nonlinear_shares(
-    x: Array,
-    targets: Sequence[Array],
-    groups: NDArray[np.int64],
-    orders: tuple[int, ...],
-    *,
-    nuisance: Array | None = None,
-) -> dict[int, list[Share]]:
-    """Share of the variance of targets (mean over each set) that is a form of these orders in `x` and not linear in it.
+@dataclass(frozen=True)
+class ShareForm:
+    """What estimates the share of one kind of function of the predictors; made by `share_form`.
 
-    With e what least squares on [1, nuisance, x] leaves of the targets, each over its sd, and M that projection,
+    With e what least squares on [1, nuisance, x] leaves of the targets, each over its sd, M that projection, and K the
+    covariance over samples of functions of that kind,
 
-    ``share = e' A e tr(M K M) / (tr(A K) (n - k))``, K_ij = <x_i, x_j>^order,
+    ``share = e' A e tr(M K M) / (tr(A K) (n - k))``,
 
     where A is the matrix nearest to M K M that has M A M = A and no entry within a group. So noise has mean zero in
-    it, whatever its variance at each sample and its correlation within groups, and forms whose coefficients are drawn
-    independently have their own share for mean.
+    it, whatever its variance at each sample and its correlation within groups, and functions drawn with covariance K
+    have their own share for mean.
+
+    Attributes
+    ----------
+    between : (n, n) array
+        A.
+    scale : float
+        What follows e' A e.
+    basis : (n, k) array
+        Orthonormal, of what M takes out.
+    codes : (n,) int array
+        Groups, from 0.
+    """
+
+    between: Array
+    scale: float
+    basis: Array
+    codes: NDArray[np.int64]
+
+    def residuals(self, y: Array) -> Array:
+        """e, (n, t)."""
+        rest = (y - y.mean(axis=0)) / y.std(axis=0)
+        return np.asarray(rest - self.basis @ (self.basis.T @ rest))
+
+    def share(self, y: Array) -> Share:
+        """Mean share over targets (n, t), each of which must vary.
+
+        Errors are of the mean over targets, which may share noise: the sum over groups of squared influences, less
+        what they count twice in a form of two samples (Efron and Stein 1981). A form's own share is a ratio, low by a
+        tenth to a fifth at 50-100 samples, by less beyond.
+        """
+        rest = self.residuals(y)
+        pairs = self.between * (rest @ rest.T / y.shape[1])
+        return share_of_pairs(pairs, self.codes, self.scale, none=self._none(y))
+
+    def noise(self, y: Array) -> Array:
+        """e as large as the noise it is left of, (n, t): least squares takes more of it where x is far from its mean.
+
+        Each group's part of e times the inverse root of its block of M, whose square is what is left of white noise.
+        Where noise is loudest just there, that is too little: at 60 samples p <= .01 came in .03 instead of .01.
+        """
+        rest = self.residuals(y)
+        if self.codes.max() + 1 == len(self.codes):
+            left = 1 - np.einsum("ij,ij->i", self.basis, self.basis)
+            return rest / np.sqrt(np.where(left > TOLERANCE, left, 1.0))[:, None]
+        for code in range(self.codes.max() + 1):
+            own = self.codes == code
+            values, vectors = np.linalg.eigh(np.eye(int(own.sum())) - self.basis[own] @ self.basis[own].T)
+            root = np.where(values > TOLERANCE, 1 / np.sqrt(np.maximum(values, TOLERANCE)), 0.0)
+            rest[own] = (vectors * root) @ (vectors.T @ rest[own])
+        return rest
+
+    def _none(self, y: Array) -> Any:
+        """Law of the estimate had the targets no such share: the noise of each group takes random signs.
+
+        Signs are one for all targets, so noise that they share stays shared, and its size stays at its sample.
+        """
+        noise = self.noise(y)
+        return resigned_law(self.scale * self.between * (noise @ noise.T / y.shape[1]), self.codes)
+
+
+def share_form(x: Array, groups: NDArray[np.int64], kind: Kind, *, nuisance: Array | None = None) -> ShareForm | None:
+    """What estimates the share of functions of `x` of one kind beyond what is linear.
 
     Parameters
     ----------
     x : (n, p) array
         Used as scaled.
-    targets : sequence of (n, t) arrays
-        Each target must vary. Further sets cost a few products.
     groups : (n,) int array
         Samples that may share noise.
-    orders : tuple of int
-        2 for quadratic forms, 3 for cubic ones.
+    kind : {"quadratic", "cubic", "local"}
+        Forms of second or third order, K_ij = <x_i, x_j>^order; or what samples near each other share, whatever its
+        shape, K_ij = exp(-d^2 / (2 w^2)), w = .35 median distances.
     nuisance : (n, k) array, optional
         What else is regressed out, such as drift.
 
     Returns
     -------
-    dict of order -> list of Share, one a set
-        Errors are of the mean over targets, which may share noise. NaN where there are more linear directions than
-        half of the samples, or where groups leave no pairs to compare.
+    ShareForm or None
+        None where there are more linear directions than half of the samples, fewer than 20 groups, or no pairs left
+        to compare between them.
 
     Notes
     -----
-    Nothing is fitted but the linear map, so nothing needs to be held out: under pure noise the mean is 0. A form's own
-    share is a ratio, low by a tenth to a fifth at 50-100 samples, by less beyond. Error: the
-    sum over groups of squared influences, less what they count twice in a form of two samples (Efron and Stein 1981).
-    n^3 flops and three n x n matrices an order, and some tens of n^2 k.
+    Nothing is fitted but the linear map, so nothing needs to be held out: under pure noise the mean share is 0. n^3
+    flops, three n x n matrices, and some ten times 4 n^2 k.
 
     References
     ----------
     J. Haseman and R. Elston, Behavior Genetics 2:3-19 (1972), for moments of pairs; P. Kline, R. Saggio, M. Solvsten,
-    Econometrica 88:1859-1898 (2020), for noise that differs between samples. The exclusion of groups is this
+    Econometrica 88:1859-1898 (2020), for noise that differs between samples; J. MacKinnon, Thirty years of
+    heteroskedasticity-robust inference (2013), for residuals enlarged and re-signed. The exclusion of groups is this
     package's.
     """
     x = isometric(x)
     n = len(x)
     basis = orthonormal(np.ones((n, 1)), nuisance, x)
-    if basis.shape[1] > MOST_DIRECTIONS * n:
-        return {order: [UNKNOWN] * len(targets) for order in orders}
     codes = label_codes(groups, "groups")[1]
+    if basis.shape[1] > MOST_DIRECTIONS * n or codes.max() + 1 < FEWEST_GROUPS:
+        return None
+    kernel = _without(radial_kernel(x, LOCAL) if kind == "local" else _products(x) ** ORDERS[kind], basis)
+    between = _between_groups(kernel, basis, codes)
+    if between is None:
+        return None
+    scale = float(np.trace(kernel)) / (n - basis.shape[1]) / float(np.vdot(between, kernel))
+    return ShareForm(between, scale, basis, codes)
+
+
+def _products(x: Array) -> Array:
     products = x @ x.T
-    products /= np.trace(products) / n
-    found: dict[int, list[Share]] = {}
-    for order in orders:
-        kernel = _without(products**order, basis)
-        between = _between_groups(kernel, basis, codes)
-        found[order] = [
-            UNKNOWN if between is None else _share(kernel, between, _alike(y, basis), basis.shape[1], codes)
-            for y in targets
-        ]
-    return found
-
-
-def _alike(y: Array, basis: Array) -> Array:
-    """Products of residuals of every two samples, averaged over targets."""
-    rest = (y - y.mean(axis=0)) / y.std(axis=0)
-    rest = rest - basis @ (basis.T @ rest)
-    return np.asarray(rest @ rest.T / y.shape[1])
-
-
-def _share(kernel: Array, between: Array, alike: Array, n_linear: int, codes: NDArray[np.int64]) -> Share:
-    scale = float(np.trace(kernel)) / (len(kernel) - n_linear) / float(np.vdot(between, kernel))
-    return share_of_pairs(between * alike, codes, scale)
+    return np.asarray(products / (np.trace(products) / len(x)))
 
 
 def _between_groups(kernel: Array, basis: Array, codes: NDArray[np.int64]) -> Array | None:
-    """The matrix A nearest to `kernel` with M A M = A and no entry within a group: projections in turn."""
+    """The matrix A nearest to `kernel` with M A M = A and no entry within a group: kernel - M D M, D within groups.
+
+    D solves within(M D M) = within(kernel), by conjugate gradients.
+    """
+    within = codes[:, None] == codes
     size = float(np.linalg.norm(kernel))
-    found = kernel
-    within = codes[:, None] == codes if codes.max() + 1 < len(codes) else np.eye(len(codes), dtype=bool)
-    for _ in range(N_SWEEPS):
-        found = np.where(within, 0.0, found)
-        found = _without(found, basis)
-        inside = float(np.linalg.norm(found[within]))
-        if inside <= TOLERANCE * size:
-            return found if np.vdot(found, kernel) > TOLERANCE * size**2 else None
-    return None
+    left = np.where(within, kernel, 0.0)
+    direction, taken = left, np.zeros_like(kernel)
+    power = float(np.vdot(left, left))
+    for _ in range(N_STEPS):
+        if power <= (TOLERANCE * size) ** 2:
+            break
+        image = np.where(within, _without(direction, basis), 0.0)
+        step = power / float(np.vdot(direction, image))
+        taken, left = taken + step * direction, left - step * image
+        before, power = power, float(np.vdot(left, left))
+        direction = left + power / before * direction
+    else:
+        return None
+    found = kernel - _without(taken, basis)
+    return found if np.vdot(found, kernel) > TOLERANCE * size**2 else None
 
 
 def _without(square: Array, basis: Array) -> Array:

@@ -1,0 +1,179 @@
+"""Shares of variance that are quadratic, cubic or local: what noise makes of them, and what planted forms do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from neurosparse.backend.linear import linear_share
+from neurosparse.backend.linear.share import resigned_law, resigned_sums
+from neurosparse.backend.nonlinear import plant_quadratics, planted_shares, share_form
+
+KINDS = ("quadratic", "cubic", "local")
+
+
+def drawn_shares(make, kinds=KINDS, n_draws=40, n=80, p=6, groups=None):
+    """Mean and standard error over draws of the estimated shares, the mean error they claim, and p of none."""
+    values, errors, ps = [], [], []
+    for seed in range(n_draws):
+        rng = np.random.default_rng([seed, 77])
+        x = rng.standard_normal((n, p))
+        y = make(x, rng)
+        found = [share_form(x, np.arange(n) if groups is None else groups, kind).share(y) for kind in kinds]
+        values.append([one.value for one in found])
+        errors.append([one.error for one in found])
+        ps.append([one.p for one in found])
+    spread = np.std(values, axis=0, ddof=1)
+    claimed = np.sqrt(np.mean(np.square(errors), axis=0)) / spread
+    return np.mean(values, axis=0), spread / np.sqrt(n_draws), claimed, np.array(ps)
+
+
+def loud(x, rng):
+    """Noise that is louder far from the mean of x."""
+    return x[:, :3] + (x**2).sum(1)[:, None] * rng.standard_normal((len(x), 3))
+
+
+def tied(x, rng):
+    return np.repeat(rng.standard_normal((len(x) // 2, 3)), 2, axis=0)
+
+
+@pytest.mark.parametrize(("make", "groups"), [(loud, None), (tied, np.repeat(np.arange(40), 2))])
+def test_noise_has_no_share_whatever_its_variance_and_groups(make, groups):
+    mean, error, claimed, p = drawn_shares(make, groups=groups)
+    assert (np.abs(mean) < 3 * error).all()
+    assert (np.abs(mean) < 0.08).all()
+    assert (claimed > 0.75).all()
+    assert (claimed < 1.6).all()
+    rejected = (p <= 0.05).sum(axis=0)
+    assert (rejected <= stats.binom.ppf(0.995, len(p), 0.05)).all()
+    assert (stats.kstest(p, "uniform", axis=0).pvalue > 0.005).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("make", "worst"), [(lambda x, rng: rng.standard_t(4, (len(x), 3)), 1), (loud, 3)])
+def test_p_of_no_share_keeps_its_level(make, worst):
+    """Three times the level at the worst, where noise is loudest at the samples that least squares bends to."""
+    p = drawn_shares(make, n_draws=1000, n=60)[3]
+    for level in (0.001, 0.01, 0.05):
+        print(level, (p <= level).mean(axis=0))
+        assert ((p <= level).sum(axis=0) <= stats.binom.ppf(0.995, len(p), worst * level)).all()
+
+
+def test_noise_shared_by_near_copies_of_a_sample_makes_no_share_if_they_are_a_group():
+    def copies(x, rng):
+        x[1::2] = x[::2] + 0.01 * rng.standard_normal(x[::2].shape)
+        return tied(x, rng)
+
+    apart = drawn_shares(copies, ("quadratic",), n_draws=20)
+    together = drawn_shares(copies, ("quadratic",), n_draws=20, groups=np.repeat(np.arange(40), 2))
+    assert apart[0][0] > 5 * apart[1][0]
+    assert abs(together[0][0]) < 3 * together[1][0]
+
+
+def test_shares_are_those_of_drawn_functions():
+    def quadratic(x, rng):
+        return plant_quadratics(x, x[:, :4] + rng.standard_normal((len(x), 4)), 0.3, rng)
+
+    mean, error, *_ = drawn_shares(quadratic, ("quadratic",), n=200, n_draws=30)
+    assert mean[0] == pytest.approx(0.3, abs=0.03)
+    assert error[0] < 0.01
+
+    def cubic(x, rng):
+        form = np.prod([x @ rng.standard_normal((x.shape[1], 4)) for _ in range(3)], axis=0)
+        return form / form.std(0)
+
+    mean, error, *_ = drawn_shares(cubic)
+    assert mean[1] > 0.3
+    assert abs(mean[0]) < 4 * error[0]
+
+    def waves(x, rng):
+        turns = 2 * np.pi * rng.random((2, 3))
+        return np.cos(3 * x @ [np.cos(turns[0]), np.sin(turns[0])] + turns[1])
+
+    mean, _, _, p = drawn_shares(waves, n=150, p=2, n_draws=20)
+    assert mean[2] > 0.5
+    assert (p[:, 2] <= 1e-4).all()
+    assert mean[2] > 2 * mean[:2].max()
+
+
+def test_the_form_is_the_nearest_that_sees_no_pair_within_a_group():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((60, 3))
+    groups = np.repeat(np.arange(30), 2)
+    form = share_form(x, groups, "quadratic")
+    m = np.eye(60) - form.basis @ form.basis.T
+    np.testing.assert_allclose(m @ form.between @ m, form.between, atol=1e-5)
+    within = groups[:, None] == groups
+    assert np.abs(form.between[within]).max() < 1e-5 * np.abs(form.between).max()
+    products = x - x.mean(axis=0)
+    products = products @ products.T
+    kernel = m @ (products / np.trace(products) * 60) ** 2 @ m
+    rest = kernel - form.between  # of a nearest point, what is left is M D M with D within groups
+    solved = np.linalg.lstsq(
+        np.stack([np.outer(m[i], m[j]).ravel() for i, j in np.argwhere(within)], axis=1), rest.ravel(), rcond=None
+    )[0]
+    fitted = np.stack([np.outer(m[i], m[j]).ravel() for i, j in np.argwhere(within)], axis=1) @ solved
+    np.testing.assert_allclose(fitted, rest.ravel(), atol=1e-5 * np.abs(rest).max())
+
+
+def test_noise_is_as_large_as_it_was_before_least_squares_took_of_it():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((40, 15))
+    x[:4] *= 4
+    y = rng.standard_normal((40, 4000))
+    for groups in (np.arange(40), np.repeat(np.arange(20), 2)):
+        form = share_form(x, groups, "quadratic")
+        raw, noise = form.residuals(y).var(axis=1), form.noise(y).var(axis=1)
+        assert raw[:4].max() < 0.5
+        np.testing.assert_allclose(noise, noise.mean(), rtol=0.12)
+        assert noise.mean() == pytest.approx(40 / 39, abs=0.03)
+
+
+def test_the_law_of_signs_is_that_of_drawn_signs():
+    rng = np.random.default_rng(0)
+    codes = np.repeat(np.arange(30), 2)
+    pairs = rng.standard_normal((60, 3))
+    pairs = np.where(codes[:, None] == codes, 0.0, pairs @ pairs.T)
+    drawn, law = resigned_sums(pairs, codes, 20000, rng), resigned_law(pairs, codes)
+    assert law.std() == pytest.approx(drawn.std(), rel=0.03)
+    for level in (0.9, 0.99, 0.999):
+        assert (drawn > law.ppf(level)).mean() == pytest.approx(1 - level, rel=0.3)
+    assert resigned_law(np.zeros((5, 5)), np.arange(5)).sf(1.0) == 0
+
+
+def test_planted_shares_are_those_estimated_of_planted_targets():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((80, 5))
+    form = share_form(x, np.arange(80), "quadratic")
+
+    def plain():
+        return x + 0.7 * rng.standard_normal((80, 5))
+
+    made = np.array([form.share(plant_quadratics(x, plain(), 0.1, rng)).value for _ in range(150)])
+    drawn = np.concatenate([planted_shares(form, x, plain(), 0.1, 50, rng) for _ in range(10)])
+    assert drawn.mean() == pytest.approx(made.mean(), abs=3 * made.std() / np.sqrt(150))
+    assert drawn.std() == pytest.approx(made.std(), rel=0.2)
+    wide = planted_shares(form, x, np.hstack([plain() for _ in range(8)]), 0.1, 100, rng)  # 40 targets, 32 planted
+    assert wide.mean() == pytest.approx(made.mean(), abs=0.02)
+    assert wide.std() < 0.6 * drawn.std()
+
+
+def test_p_of_a_linear_share_is_uniform_over_unrelated_codes():
+    found = []
+    for seed in range(150):
+        x, y = np.random.default_rng(seed).standard_normal((2, 50, 5))
+        found.append(linear_share(x, y, np.arange(50), law=True).p)
+    assert stats.kstest(found, "uniform").pvalue > 0.005
+    assert np.isnan(linear_share(x, y, np.arange(50)).p)
+    assert np.isnan(linear_share(x, y, np.arange(50) % 19, law=True).p)
+    assert np.isfinite(linear_share(x, y, np.arange(50) % 20, law=True).p)
+
+
+def test_too_many_directions_or_too_few_groups_have_no_share():
+    rng = np.random.default_rng(0)
+    assert share_form(rng.standard_normal((60, 40)), np.arange(60), "quadratic") is None
+    assert share_form(rng.standard_normal((60, 3)), np.arange(60) % 19, "quadratic") is None
+    assert share_form(rng.standard_normal((60, 3)), np.arange(60) % 20, "quadratic") is not None
+    heavy = rng.standard_t(1.5, (60, 5))  # a sample that least squares nearly meets alone
+    assert np.isfinite(share_form(heavy, np.arange(60), "cubic").share(rng.standard_normal((60, 2))).value)
