@@ -637,7 +637,7 @@ def test_wrong_results_and_directions_are_refused():
         ({"n_permutations": "many"}, "n_permutations must be an integer of at least 0; got 'many'"),
         ({"n_bootstraps": None}, "n_bootstraps must be an integer of at least 0; got None"),
         ({"max_targets": 0}, "max_targets, where it is not None, must be an integer of at least 1; got 0"),
-        ({"directions": "x->y"}, r"directions must be a list of \['x->y', 'y->x'\]; got 'x->y'"),
+        ({"directions": "x->y"}, r"directions must be a list of \['x->y', 'y->x'\], each once; got 'x->y'"),
         ({"penalties": [-1.0]}, "penalties must be a list of multiples of the mean eigenvalue"),
         ({"penalties": "auto"}, "penalties must be a list of multiples .*; got 'auto'"),
         ({"penalties": [1.0, np.inf], "estimator": "reduced_rank"}, "penalties must be finite; got"),

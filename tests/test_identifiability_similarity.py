@@ -226,7 +226,7 @@ def test_projections_of_the_same_features_follow_the_reference_curve():
     unequal = superposition_reference(16, 32, [8, 64])
     np.testing.assert_allclose(unequal["R2_back"], [1, 0.5])
     np.testing.assert_allclose(unequal["cka"][1], np.sqrt(16 * 32 / (80 * 96)))
-    with pytest.raises(InputError, match="numbers of units and features must be at least 1"):
+    with pytest.raises(InputError, match="n_units_x must be an integer of at least 1; got 0"):
         superposition_reference(0, 4, 10)
 
 

@@ -50,7 +50,7 @@ def test_swapped_labels_are_a_share_of_them():
     [
         ({"n_clusters": 2}, "n_clusters and n_observed >= n_dims"),
         ({"n_observed": 2}, "n_clusters and n_observed >= n_dims"),
-        ({"concentration": 0.0}, "concentration must be positive"),
+        ({"concentration": 0.0}, "concentration must be a positive number"),
         ({"swapped": 2.0}, "swapped a share"),
     ],
 )
@@ -71,7 +71,7 @@ def test_a_classifier_straightens_what_it_sees_unless_its_labels_are_swapped():
     assert 0.3 < facts["accuracy"] < 0.9
     swapped, _ = classifier_features(cluster_world(3, 20, 10_000, swapped=1.0), **SMALL)
     assert held_out(swapped, world.latents) < learned - 0.1
-    with pytest.raises(InputError, match="n_features, n_steps and batch must be at least 1"):
+    with pytest.raises(InputError, match="n_steps must be an integer of at least 1; got 0"):
         classifier_features(world, n_steps=0)
     with pytest.raises(
         InputError, match=r"classifier_features needs a ClusterWorld \(from cluster_world\); got DataArray"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from inspect import signature
 from itertools import combinations
 from typing import Any
 
@@ -51,7 +53,7 @@ def consistency(
     Raises
     ------
     InputError
-        If there are fewer than two populations, or a pair cannot be mapped.
+        If there are fewer than two populations, an option is unknown, or a pair cannot be mapped.
 
     Notes
     -----
@@ -80,6 +82,9 @@ def consistency(
         raise InputError("consistency fits both directions of every pair; leave directions= out.")
     if not (random_state is None or isinstance(random_state, (int, np.integer))):
         raise InputError(f"consistency needs an integer as random_state, for equal folds; got {random_state!r}.")
+    _check_options(options)
+    if on_step is not None and not callable(on_step):
+        raise InputError(f"on_step must be a function of one text; got {on_step!r}.")
     entries: dict[str, np.ndarray] = {}
     for i, j in combinations(range(len(names)), 2):
         if on_step is not None:
@@ -147,6 +152,15 @@ _KEPT = {
     "nonlinear_gap": "nonlinear_gap",
     "linearity": "linearity",
 }
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    known = [name for name in signature(linear_identifiability).parameters if name not in ("x", "y")]
+    for name in options:
+        if name not in known:
+            meant = get_close_matches(name, known, 1)
+            mend = f"Did you mean {meant[0]!r}?" if meant else f"It takes those of linear_identifiability: {known}."
+            raise InputError(f"consistency has no option {name!r}. {mend}")
 
 
 def _matrix(entries: dict[str, np.ndarray], name: str, n: int, like: Any) -> np.ndarray:

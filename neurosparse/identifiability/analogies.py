@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from neurosparse.backend.resampling import p_value, percentile_interval, whole_number
+from neurosparse.backend.resampling import generator, p_value, percentile_interval, whole_number
 from neurosparse.backend.superposition import nearest, parallelism, row_cosines
 from neurosparse.errors import InputError
 from neurosparse.identifiability.constituents import finite_rows
@@ -97,7 +97,7 @@ def analogy(
     for row in (0, 1, 3):
         inputs[np.arange(n), own[row]] = True
     inputs[np.arange(n), own[2]] = False  # an answer equal to an input stays a candidate
-    rng = np.random.default_rng(random_state)
+    rng = generator(random_state)
     offsets = first - second, answer - b_two
     found: dict[str, Any] = {
         "top1": _hits(predicted, distinct - mean, own[2], inputs),

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from neurosparse.backend.resampling import whole_number
+from neurosparse.backend.resampling import generator, is_real, real_numbers, whole_number
 from neurosparse.errors import InputError
 from neurosparse.identifiability.constituents import finite_rows
 
@@ -72,8 +72,8 @@ def compressed_sensing_bounds(
             f"bounds need n > k >= 1 and m >= 1; got n {sizes[0].tolist()}, m {sizes[1].tolist()}, "
             f"k {sizes[2].tolist()}."
         )
-    c = np.asarray(constants, dtype=np.float64)
-    if c.ndim != 1 or not (c > 0).all():
+    c = real_numbers(constants, "constants")
+    if not (c > 0).all():
         raise InputError(f"constants must be positive numbers; got {constants!r}.")
     names = ("n_features", "n_units", "n_active")
     features, units, active = (
@@ -104,7 +104,10 @@ def compressed_sensing_bounds(
 
 
 def _whole(sizes: Any, name: str) -> NDArray[np.int64]:
-    values = np.atleast_1d(np.asarray(sizes))
+    try:
+        values = np.atleast_1d(np.asarray(sizes))
+    except ValueError:  # rows of unequal length
+        values = np.empty(0)
     if values.ndim != 1 or not values.size or values.dtype.kind not in "iuf" or (values % 1 != 0).any():
         raise InputError(f"{name} must be a whole number or a list of them; got {sizes!r}.")
     return values.astype(np.int64)
@@ -168,7 +171,7 @@ def phase_diagram(
     Proportional to the number of cells, n m samples each: the default takes some ten seconds on one core.
     """
     features, active = _whole(n, "n"), _whole(k, "k")
-    grid = np.sort(np.atleast_1d(np.asarray(c, dtype=np.float64)))
+    grid = np.sort(real_numbers(c, "c"))
     if features.min() < 2 or active.min() < 1 or active.max() >= features.min() or not (grid > 0).all():
         raise InputError(
             f"a phase diagram needs n > k >= 1 and c > 0; got n {features.tolist()}, k {active.tolist()}, "
@@ -176,11 +179,11 @@ def phase_diagram(
         )
     whole_number(n_samples, "n_samples", 10)
     whole_number(n_draws, "n_draws")
-    if not penalty > 0:
+    if not is_real(penalty) or not penalty > 0:
         raise InputError(f"penalty must be positive; got {penalty!r}.")
     from neurosparse.backend.superposition.capacity import draw, recovered  # the solvers take a second to import
 
-    rng = np.random.default_rng(random_state)
+    rng = generator(random_state)
     shape = (len(features), len(active), len(grid))
     n_units = np.empty(shape, dtype=np.int64)
     found = np.empty((*shape, n_draws, 3))

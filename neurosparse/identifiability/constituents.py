@@ -142,8 +142,11 @@ def sharing_groups(first: Ints, second: Ints) -> Ints:
 
 def blank_thirds(blank: Any, terms: Terms, rng: np.random.Generator) -> list[Array]:
     """Means of three disjoint thirds of the blank trials."""
-    rows = np.atleast_2d(np.asarray(blank, dtype=np.float64))
-    if rows.shape[1] != len(terms.units) or not np.isfinite(rows).all():
+    rows = np.atleast_2d(np.asarray(blank))
+    if rows.dtype.kind not in "biuf":
+        raise InputError(f"blank needs trials (trial, unit) of numbers; got {type(blank).__name__} of {rows.dtype}.")
+    rows = rows.astype(np.float64)
+    if rows.ndim != 2 or rows.shape[1] != len(terms.units) or not np.isfinite(rows).all():
         raise InputError(f"blank needs finite trials of {len(terms.units)} units; got shape {rows.shape}.")
     if len(rows) < 3:
         warnings.warn(

@@ -70,6 +70,8 @@ def pair(x: Any, y: Any, *, groups: Any, nan: Nan, n_splits: int, random_state: 
     Without `ceilings` the reliability of single units is not estimated: theirs are NaN.
     """
     sides = {"x": x, "y": y}
+    for name, side in sides.items():
+        _check_matrix(side, name)
     n_splits = n_splits if ceilings else 0
     repeats = {name: _repeats(side, name, nan, n_splits, random_state) for name, side in sides.items()}
     averaged = {name: found[0] for name, found in repeats.items()}
@@ -92,6 +94,19 @@ def pair(x: Any, y: Any, *, groups: Any, nan: Nan, n_splits: int, random_state: 
     coords[lead] = coords[lead][kept]
     per_row = None if labels is None else label_codes(np.repeat(labels[kept], len(rows) // len(kept)), "groups")[1]
     return Pair(made[0], made[1], coords, per_row, groups is not None)
+
+
+def _check_matrix(side: Any, name: str) -> None:
+    """Raise where there are no rows to count: None, text, a Dataset, rows of unequal length."""
+    try:
+        there = np.ndim(side) > 0
+    except (TypeError, ValueError):
+        there = False
+    if not there:
+        raise InputError(
+            f"{name} must be a population or a (sample, unit) matrix of numbers; got a {type(side).__name__} that is "
+            "neither."
+        )
 
 
 def _repeats(side: Any, name: str, nan: Nan, n_splits: int, random_state: Any) -> tuple[Any, Array | None, str]:
@@ -187,7 +202,10 @@ def _groups(groups: Any, lead: str, x: Any, y: Any) -> NDArray[Any] | None:
         if missing:
             raise InputError(f"groups has no entry for {len(missing)} of {n} {lead} ids, first {missing[0]!r}.")
         groups = groups.sel({lead: wanted})
-    labels = np.asarray(groups)
+    try:
+        labels = np.asarray(groups)
+    except ValueError:  # of unequal lengths
+        labels = np.empty(0)
     if labels.shape != (n,):
         raise InputError(
             f"groups must have one label for each of the {n} {lead} entries, sorted by id; got shape {labels.shape}. "

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from neurosparse.backend.resampling import real_numbers, whole_number
 from neurosparse.errors import InputError
 
 
@@ -43,12 +44,11 @@ def superposition_reference(n_units_x: int, n_units_y: int, n_features: Any) -> 
     >>> round(float(superposition_reference(16, 16, 64)["cka"][0]), 3)
     0.2
     """
-    n = np.atleast_1d(np.asarray(n_features, dtype=np.float64))
-    if n.ndim != 1 or min(n_units_x, n_units_y) < 1 or not (n >= 1).all():
-        raise InputError(
-            f"numbers of units and features must be at least 1; got {n_units_x}, {n_units_y} units and "
-            f"{np.asarray(n_features).tolist()} features."
-        )
+    n = real_numbers(n_features, "n_features")
+    for name, size in (("n_units_x", n_units_x), ("n_units_y", n_units_y)):
+        whole_number(size, name)
+    if not (n >= 1).all():
+        raise InputError(f"numbers of features must be at least 1; got {np.asarray(n_features).tolist()}.")
     curves = {
         "cka": np.sqrt(n_units_x * n_units_y / ((n + n_units_x) * (n + n_units_y))),
         "R2": np.minimum(n_units_x / n, 1.0),

@@ -10,7 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from neurosparse.backend.representational import Kernel, Metric, metric_named, whitened_second_moment
-from neurosparse.backend.resampling import whole_number
+from neurosparse.backend.resampling import generator, truth_value, whole_number
 from neurosparse.errors import InputError
 from neurosparse.identifiability.dividing import make_split
 from neurosparse.identifiability.evidence import N_BLOCKS, ceiling, chance, crossnobis_ceiling, jackknife, null_values
@@ -129,7 +129,8 @@ def representational_similarity(
     measure = metric_named(metric, alpha=alpha, components=components, mass=mass)
     whole_number(n_permutations, "n_permutations", 0)
     whole_number(n_splits, "n_splits")
-    seeds = np.random.default_rng(random_state).integers(2**31, size=6)
+    truth_value(interval, "interval")
+    seeds = generator(random_state).integers(2**31, size=6)
     both = pair(x, y, groups=groups, nan=nan, n_splits=1, random_state=int(seeds[5]), ceilings=False)
     # Without a fit there are no folds to speak of, nor to warn of when they are small
     split = make_split(both, n_folds=n_folds if measure.held_out else 2, n_permutations=n_permutations, seeds=seeds)

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from neurosparse.backend.linear import PENALTIES
-from neurosparse.backend.resampling import whole_number
+from neurosparse.backend.resampling import generator, truth_value, whole_number
 from neurosparse.errors import InputError
 from neurosparse.identifiability import further
 from neurosparse.identifiability.dividing import make_split
@@ -175,12 +175,13 @@ def linear_identifiability(
     >>> result["verdict"].values.tolist()
     ['above chance', 'above chance']
     """
-    _check_arguments(n_permutations, n_bootstraps, max_targets, directions)
+    _check_arguments(n_permutations, n_bootstraps, n_splits, max_targets, directions)
+    truth_value(panel, "panel")
     if estimator not in ESTIMATORS:
         raise InputError(f"estimator must be one of {list(ESTIMATORS)}; got {estimator!r}.")
-    if nonlinear not in (False, True, "kernels"):
+    if not isinstance(nonlinear, (bool, np.bool_)) and not (isinstance(nonlinear, str) and nonlinear == "kernels"):
         raise InputError(f'nonlinear must be True, False or "kernels"; got {nonlinear!r}.')
-    seeds = np.random.default_rng(random_state).integers(2**31, size=6)
+    seeds = generator(random_state).integers(2**31, size=6)
     both = pair(x, y, groups=groups, nan=nan, n_splits=n_splits, random_state=int(seeds[5]))
     split = make_split(both, n_folds=n_folds, n_permutations=n_permutations, seeds=seeds)
     fold = np.empty(len(both.x.values), dtype=np.int64)
@@ -231,10 +232,14 @@ def _dimensions(both: Pair) -> str:
     return f"not matched: {p} and {q} units, so no linear map between them is invertible"
 
 
-def _check_arguments(n_permutations: int, n_bootstraps: int, max_targets: Any, directions: Sequence[str]) -> None:
+def _check_arguments(
+    n_permutations: int, n_bootstraps: int, n_splits: int, max_targets: Any, directions: Sequence[str]
+) -> None:
     whole_number(n_permutations, "n_permutations", 0)
     whole_number(n_bootstraps, "n_bootstraps", 0)
+    whole_number(n_splits, "n_splits")
     if max_targets is not None:
         whole_number(max_targets, "max_targets, where it is not None,")
-    if isinstance(directions, str) or not directions or not set(directions) <= set(DIRECTIONS):
-        raise InputError(f"directions must be a list of {list(DIRECTIONS)}; got {directions!r}.")
+    asked = list(directions) if isinstance(directions, Sequence) and not isinstance(directions, str) else []
+    if not asked or any(one not in DIRECTIONS for one in asked) or asked.count(asked[0]) == 2:
+        raise InputError(f"directions must be a list of {list(DIRECTIONS)}, each once; got {directions!r}.")

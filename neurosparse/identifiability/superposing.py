@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from neurosparse.backend.resampling import bootstrap_weights, p_value, percentile_interval, whole_number
+from neurosparse.backend.resampling import bootstrap_weights, generator, p_value, percentile_interval, whole_number
 from neurosparse.backend.superposition import (
     centred_by_others,
     mismatched,
@@ -108,7 +108,7 @@ def additivity(
     """
     whole_number(n_permutations, "n_permutations", 0)
     whole_number(n_bootstraps, "n_bootstraps", 0)
-    rng = np.random.default_rng(random_state)
+    rng = generator(random_state)
     terms = terms_of({"a": a, "b": b, "ab": ab}, scale, n_splits, int(rng.integers(2**31)))
     labels = constituent_codes(constituents, len(terms.pairs))
     group = sharing_groups(*labels)

@@ -14,6 +14,7 @@ import xarray as xr
 from torch import nn
 
 from neurosparse import population
+from neurosparse.backend.resampling import is_real, truth_value, whole_number
 from neurosparse.errors import InputError
 from neurosparse.simulation.clusters import ClusterWorld
 
@@ -57,7 +58,7 @@ def classifier_features(
     Raises
     ------
     InputError
-        If a number of steps or features is below 1.
+        If a number of steps, features or stimuli is below 1, or an option is of the wrong kind.
 
     Notes
     -----
@@ -74,14 +75,21 @@ def classifier_features(
     if not isinstance(world, ClusterWorld):
         raise InputError(f"classifier_features needs a ClusterWorld (from cluster_world); got {type(world).__name__}.")
     n_features = int(world.facts["n_dims"]) if n_features is None else n_features
-    if min(n_features, n_steps, batch) < 1:
-        raise InputError(f"n_features, n_steps and batch must be at least 1; got {n_features}, {n_steps} and {batch}.")
+    for name, size in {"n_features": n_features, "n_steps": n_steps, "batch": batch}.items():
+        whole_number(size, name)
+    whole_number(random_state, "random_state", 0)
+    widths = hidden if isinstance(hidden, (tuple, list)) else (hidden,)
+    for width in widths:
+        whole_number(width, "each width of hidden")
+    if not is_real(learning_rate) or not learning_rate > 0:
+        raise InputError(f"learning_rate must be a positive number; got {learning_rate!r}.")
+    truth_value(unit_norm, "unit_norm")
     x = torch.from_numpy(world.observations.values.astype(np.float32))
     x = (x - x.mean(0)) / x.std()
     labels = torch.from_numpy(world.clusters.astype(np.int64))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(random_state)
-        model = _Classifier(x.shape[1], hidden, n_features, int(world.facts["n_clusters"]), unit_norm)
+        model = _Classifier(x.shape[1], tuple(widths), n_features, int(world.facts["n_clusters"]), unit_norm)
         _train(model, x, labels, n_steps, batch, learning_rate)
     with torch.no_grad():
         features = model.encode(x)

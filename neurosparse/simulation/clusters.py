@@ -14,6 +14,7 @@ import xarray as xr
 from scipy.stats import vonmises_fisher
 
 from neurosparse import population
+from neurosparse.backend.resampling import generator, is_real, whole_number
 from neurosparse.errors import InputError
 
 _SLOPE = 0.2  # of the leaky rectifier for negative input: above 0, so that nothing is lost
@@ -94,14 +95,26 @@ def cluster_world(
     arXiv:2410.21869, assumptions 1.
     """
     n_observed = n_dims if n_observed is None else n_observed
+    sizes = {
+        "n_dims": n_dims,
+        "n_clusters": n_clusters,
+        "n_observed": n_observed,
+        "n_stimuli": n_stimuli,
+        "n_layers": n_layers,
+    }
+    for name, size in sizes.items():
+        whole_number(size, name)
     if n_dims < 2 or n_clusters < n_dims or n_observed < n_dims or n_stimuli < n_clusters or n_layers < 1:
         raise InputError(
             "a cluster world needs n_dims >= 2, n_clusters and n_observed >= n_dims, n_stimuli >= n_clusters and "
             f"n_layers >= 1; got {n_dims}, {n_clusters}, {n_observed}, {n_stimuli} and {n_layers}."
         )
-    if not concentration > 0 or not 0 <= swapped <= 1:
-        raise InputError(f"concentration must be positive and swapped a share; got {concentration} and {swapped}.")
-    rng = np.random.default_rng(random_state)
+    if not is_real(concentration) or not is_real(swapped) or not concentration > 0 or not 0 <= swapped <= 1:
+        raise InputError(
+            "concentration must be a positive number and swapped a share from 0 to 1; got "
+            f"{concentration!r} and {swapped!r}."
+        )
+    rng = generator(random_state)
     centres = rng.standard_normal((n_clusters, n_dims))
     centres /= np.linalg.norm(centres, axis=1, keepdims=True)
     clusters = rng.integers(0, n_clusters, n_stimuli)

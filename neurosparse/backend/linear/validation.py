@@ -121,7 +121,10 @@ def sorted_penalties(given: Any) -> Array:
     """`PENALTIES` or those given, smallest first; InputError where they are none."""
     if given is None:
         return PENALTIES
-    values = np.asarray(given)
+    try:
+        values = np.asarray(given)
+    except ValueError:  # rows of unequal length
+        values = np.empty(0)
     if values.ndim != 1 or not values.size or values.dtype.kind not in "iuf" or not (values >= 1e-8).all():
         raise InputError(
             "penalties must be a list of multiples of the mean eigenvalue, at least 1e-8 (below it rounding decides), "

@@ -64,7 +64,7 @@ def principal_scores(train: Array, test: Array, components: float | int) -> tupl
     mean = train.mean(axis=0)
     left, size, right = np.linalg.svd(train - mean, full_matrices=False)
     variance = size**2
-    if isinstance(components, (int, np.integer)) and components >= 1:
+    if isinstance(components, (int, np.integer)) and not isinstance(components, bool) and components >= 1:
         k = int(components)
     elif isinstance(components, float) and 0 < components <= 1:
         k = 1 + int(np.searchsorted(np.cumsum(variance) / variance.sum(), components - 1e-12))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from neurosparse.backend.linear import correlations
+from neurosparse.backend.resampling import is_real
 from neurosparse.errors import DependencyError, InputError
 
 Array = NDArray[np.float64]
@@ -100,7 +101,7 @@ def transport_plan(cost: Array, mass: float = 1.0) -> Array:
     Exact (network simplex), about (p + q)^3. The partial problem is the balanced one with one more unit a side that
     takes what is not moved at no cost.
     """
-    if not 0 < mass <= 1:
+    if not is_real(mass) or not 0 < mass <= 1:
         raise InputError(f"mass is the share of units that is matched, above 0 and at most 1; got {mass!r}.")
     p, q = cost.shape
     sums = np.full(p, 1.0 / p), np.full(q, 1.0 / q)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from neurosparse.backend.linear import fisher_mean
 from neurosparse.backend.representational import canonical, kernels, matchings, shapes
 from neurosparse.backend.representational.distances import correlation_distances
-from neurosparse.backend.resampling import spearman_brown
+from neurosparse.backend.resampling import is_real, spearman_brown
 from neurosparse.errors import InputError
 
 Array = NDArray[np.float64]
@@ -73,9 +73,9 @@ def metric_named(name: str, *, alpha: float = 1.0, components: float | int = 0.9
     Raises
     ------
     InputError
-        If there is no such measure.
+        If there is no such measure, or its option is out of range.
     """
-    if name not in METRICS:
+    if not isinstance(name, str) or name not in METRICS:
         raise InputError(f"metric must be one of {sorted(METRICS)}; got {name!r}.")
     options = {"shape": {"alpha": alpha}, "cca": {"components": components}, "partial_soft": {"mass": mass}}
     return METRICS[name](**options.get(name, {}))
@@ -129,7 +129,7 @@ def _crossnobis() -> Metric:
 
 
 def _shape(alpha: float = 1.0, name: str = "shape") -> Metric:
-    if not 0 <= alpha <= 1:
+    if not is_real(alpha) or not 0 <= alpha <= 1:
         raise InputError(f"alpha must lie between 0 (any linear map) and 1 (rotations); got {alpha!r}.")
     free = {1.0: "rotation, isotropic scale, offset", 0.0: "any invertible linear map, offset"}
     return Metric(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from neurosparse.backend.resampling import is_real
 from neurosparse.errors import InputError
 
 Array = NDArray[np.float64]
@@ -20,7 +21,7 @@ def whitening(scatter: Array, alpha: float) -> Array:
     InputError
         If `alpha` is outside [0, 1].
     """
-    if not 0 <= alpha <= 1:
+    if not is_real(alpha) or not 0 <= alpha <= 1:
         raise InputError(f"alpha must lie between 0 (any linear map) and 1 (rotations); got {alpha!r}.")
     if alpha == 1:
         return np.eye(len(scatter))

@@ -5,7 +5,14 @@ Numpy arrays enter (samples in rows, units in columns) and numpy arrays or index
 """
 
 from neurosparse.backend.resampling.bootstrap import bootstrap_weights, percentile_interval
-from neurosparse.backend.resampling.checks import label_codes, whole_number
+from neurosparse.backend.resampling.checks import (
+    generator,
+    is_real,
+    label_codes,
+    real_numbers,
+    truth_value,
+    whole_number,
+)
 from neurosparse.backend.resampling.duplicates import near_duplicates
 from neurosparse.backend.resampling.folds import block_folds, group_folds
 from neurosparse.backend.resampling.halves import label_means, random_halves, repeated, split_half_means
@@ -23,7 +30,9 @@ __all__ = [
     "bootstrap_weights",
     "circular_shifts",
     "column_correlations",
+    "generator",
     "group_folds",
+    "is_real",
     "label_codes",
     "label_means",
     "near_duplicates",
@@ -31,10 +40,12 @@ __all__ = [
     "percentile_interval",
     "permutations",
     "random_halves",
+    "real_numbers",
     "repeated",
     "signal_power",
     "spearman_brown",
     "split_half_means",
     "split_half_reliability",
+    "truth_value",
     "whole_number",
 ]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neurosparse.backend.resampling.checks import label_codes, whole_number
+from neurosparse.backend.resampling.checks import generator, label_codes, whole_number
 from neurosparse.errors import InputError
 
 
@@ -36,7 +36,7 @@ def bootstrap_weights(groups: ArrayLike, n_bootstraps: int, *, random_state: Any
     n_groups = len(distinct)
     if n_groups < 2:
         raise InputError(f"a bootstrap over groups needs at least two; got {n_groups} over {len(codes)} rows.")
-    rng = np.random.default_rng(random_state)
+    rng = generator(random_state)
     counts = rng.multinomial(n_groups, np.full(n_groups, 1.0 / n_groups), size=n_bootstraps)
     return counts[:, codes].astype(np.float64)
 

@@ -72,3 +72,37 @@ def whole_number(value: Any, name: str, least: int = 1) -> int:
     if found is None or found < least:
         raise InputError(f"{name} must be an integer of at least {least}; got {value!r}.")
     return found
+
+
+def is_real(value: Any) -> bool:
+    """Whether `value` is one number: neither text nor a truth value."""
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+
+
+def real_numbers(values: Any, name: str) -> NDArray[np.float64]:
+    """`values`, one number or a list of them, as a (n,) array; or an InputError."""
+    try:
+        found = np.atleast_1d(np.asarray(values))
+    except ValueError:  # rows of unequal length
+        found = np.empty(0)
+    if found.ndim != 1 or not found.size or found.dtype.kind not in "iuf":
+        raise InputError(f"{name} must be a number or a list of numbers; got {values!r}.")
+    return found.astype(np.float64)
+
+
+def truth_value(value: Any, name: str) -> bool:
+    """`value` where it is True or False, or an InputError: the text "no" counts as true."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise InputError(f"{name} must be True or False; got {value!r}.")
+    return bool(value)
+
+
+def generator(random_state: Any) -> np.random.Generator:
+    """The generator that `random_state` is or asks for, or an InputError."""
+    try:
+        return np.random.default_rng(random_state)
+    except (TypeError, ValueError):
+        raise InputError(
+            "random_state must be a whole number of at least 0, a numpy.random.Generator or None; "
+            f"got {random_state!r}."
+        ) from None

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neurosparse.backend.resampling.checks import label_codes, whole_number
+from neurosparse.backend.resampling.checks import generator, label_codes, whole_number
 from neurosparse.errors import InputError
 
 Folds = list[tuple[NDArray[np.int64], NDArray[np.int64]]]
@@ -47,7 +47,7 @@ def group_folds(groups: ArrayLike, n_folds: int = 5, *, random_state: Any = 0) -
             f"{n_folds} folds need at least {n_folds} groups; got {len(distinct)} group(s) over {len(codes)} rows. "
             "Ask for fewer folds or give finer groups."
         )
-    shuffled = np.random.default_rng(random_state).permutation(len(distinct))
+    shuffled = generator(random_state).permutation(len(distinct))
     order = shuffled[np.argsort(-counts[shuffled], kind="stable")]
     fold_of_group = np.empty(len(distinct), dtype=np.int64)
     sizes = np.zeros(n_folds, dtype=np.int64)

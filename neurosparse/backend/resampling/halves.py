@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from neurosparse.backend.resampling.checks import finite_matrix, label_codes, whole_number
+from neurosparse.backend.resampling.checks import finite_matrix, generator, label_codes, whole_number
 from neurosparse.errors import DataWarning, InputError
 
 
@@ -101,7 +101,7 @@ def random_halves(
     ------
     (n,) bool array
     """
-    rng = np.random.default_rng(random_state)
+    rng = generator(random_state)
     rank = np.arange(len(codes)) - np.repeat(np.cumsum(counts) - counts, counts)
     for _ in range(n_splits):
         order = np.argsort(codes + rng.random(len(codes)))  # by label, at random within it

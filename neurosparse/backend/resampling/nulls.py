@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neurosparse.backend.resampling.checks import finite_matrix, label_codes, whole_number
+from neurosparse.backend.resampling.checks import finite_matrix, generator, label_codes, whole_number
 from neurosparse.errors import InputError
 
 
@@ -50,7 +50,7 @@ def permutations(
             f"nothing can be permuted: {n} row(s) in {len(np.unique(codes))} strata of one row each. "
             "Give coarser strata, or more rows."
         )
-    keys = np.random.default_rng(random_state).random((n_permutations, n))
+    keys = generator(random_state).random((n_permutations, n))
     result = np.empty((n_permutations, n), dtype=np.int64)
     # Sorted by stratum both the places and the random order line up, so each stratum fills its own places.
     result[:, np.argsort(codes, kind="stable")] = np.argsort(codes + keys, axis=1)
@@ -91,7 +91,7 @@ def circular_shifts(n: int, n_shifts: int, *, minimum: int, random_state: Any = 
             f"{n} samples have {max(available, 0)} circular shifts of at least {minimum} samples either way; "
             f"{n_shifts} were asked for. Ask for fewer, or use trial permutation."
         )
-    shifts = minimum + np.random.default_rng(random_state).choice(available, size=n_shifts, replace=False)
+    shifts = minimum + generator(random_state).choice(available, size=n_shifts, replace=False)
     return (np.arange(n)[None, :] + shifts[:, None]) % n
 
 
