@@ -317,6 +317,7 @@ def test_gaps_lie_between_training_and_test_blocks_inside_too():
     split = split_time(x, y, np.arange(1500.0), n_folds=5, n_permutations=0, seed=0)
     gap = split.attrs["gap"]
     assert gap >= 5
+    assert split.attrs["null"] == "none: no permutations were asked for"
     for (train, test), inner in zip(split.folds, split.inner, strict=True):
         assert np.abs(train[:, None] - test).min() == gap + 1
         for inner_train, inner_test in inner:

@@ -92,6 +92,7 @@ def test_no_null_where_neither_is_calibrated():
     split = split_of([100, 110, 120])[1]
     assert split.orders is None
     assert "the shortest of 3 stretches of time without a break is n / tau =" in split.undecidable
+    assert split.attrs["null"] == f"none: {split.undecidable}"
     assert "a shift within it needs 50; and groups of equal length can change places in fewer" in split.undecidable
     x, y = recorded([100, 110, 120], np.random.default_rng(0))
     with pytest.warns(EvidenceWarning, match="no p-value: the shortest of 3 stretches"):

@@ -53,7 +53,7 @@ def split_sessions(
     attrs = {
         "split": f"{n_folds} folds of whole groups of time, {gap} samples left out where time runs on across a border "
         f"(autocorrelation time {tau:.3g})",
-        "null": null,
+        "null": f"none: {why}" if why else null,
         "R2_baseline": "linear drift since the start of a group, in the training folds",
         "autocorrelation_time": tau,
         "n_over_tau": float(np.bincount(stretch).min() / tau),
@@ -107,7 +107,7 @@ def _orders(
     lengths = np.bincount(stretch)
     sizes = np.bincount(sessions)
     if n_permutations == 0:
-        return None, "none", "no permutations were asked for"
+        return None, "", "no permutations were asked for"
     if lengths.min() / tau >= SHORTEST_SERIES:
         said = "circular shifts within each stretch of time of the predicted side, penalty chosen again"
         return _shifts(stretch, lengths, 3 * math.ceil(tau), n_permutations, seed), said, ""
@@ -120,7 +120,7 @@ def _orders(
         f"autocorrelation times, a shift within it needs {SHORTEST_SERIES}; and groups of equal length can change "
         f"places in fewer than {FEWEST_ORDERS} ways"
     )
-    return None, "none", why
+    return None, "", why
 
 
 def _shifts(stretch: Labels, lengths: Labels, least: int, n_draws: int, seed: int) -> Labels:

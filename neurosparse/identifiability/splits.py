@@ -87,7 +87,9 @@ def split_groups(groups: NDArray[np.int64], *, n_folds: int, n_permutations: int
         )
     attrs = {
         "split": f"{n_folds} folds of whole groups, penalty in {len(inner[0])} folds of the training groups",
-        "null": "whole groups of equal size permuted on the predicted side, penalty chosen again",
+        "null": f"none: {why}"
+        if why
+        else "whole groups of equal size permuted on the predicted side, penalty chosen again",
         "n_groups": len(sizes),
         "n_samples_never_permuted": int(sizes[alike == 1].sum()),
     }
@@ -148,7 +150,9 @@ def split_time(
     attrs = {
         "split": f"{n_folds} contiguous blocks of time, {gap} samples left out on each side "
         f"(autocorrelation time {tau:.3g})",
-        "null": "circular shifts of the predicted side, penalty chosen again; linear drift regressed in training rows",
+        "null": f"none: {why}"
+        if why
+        else "circular shifts of the predicted side, penalty chosen again; linear drift regressed in training rows",
         "R2_baseline": "linear drift of the training fold",
         "autocorrelation_time": tau,
         "n_over_tau": n / tau,
