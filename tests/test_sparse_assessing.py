@@ -23,7 +23,7 @@ FEW = {"n_fits": 2, "n_surrogates": 5}
 def planted(n_samples=200, seed=0):
     rng = np.random.default_rng(seed)
     codes = rng.uniform(0.5, 1.5, (n_samples, 6)) * (rng.random((n_samples, 6)) < 0.15)
-    return codes @ random_dictionary(6, 8, random_state=seed) + 0.1 * rng.standard_normal((n_samples, 8))
+    return codes @ random_dictionary(6, 16, random_state=seed) + 0.1 * rng.standard_normal((n_samples, 16))
 
 
 def quiet_fit(x, **settings):

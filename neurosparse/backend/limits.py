@@ -181,8 +181,8 @@ def fit_planted(plan: Plan, *, narrow: bool = False, random_state: Any = None) -
     random = random_state_of(random_state)
     x, truth = planted(plan, narrow=narrow, random_state=random)
     settings = Settings(codes=plan.codes, atoms=plan.atoms)
-    penalty = dictionary.choose_penalty(torch.from_numpy(x), plan.n_atoms, settings, random_state=random).penalty
-    learned, codes = _short_fit(x, plan, penalty, random)
+    path = dictionary.choose_penalty(torch.from_numpy(x), plan.n_atoms, settings, random_state=random)
+    learned, codes = _short_fit(x, plan, path.penalty, random, start=path.dictionary)
     cosine = recovery(learned, truth)
     for column in codes.T:
         random.shuffle(column)
@@ -190,7 +190,7 @@ def fit_planted(plan: Plan, *, narrow: bool = False, random_state: Any = None) -
         "isotropic": baselines.random_dictionary(*learned.shape, random_state=random),
         "covariance_matched": baselines.covariance_matched_dictionary(x, plan.n_atoms, random_state=random),
         "shuffled_codes": codes.T @ (x - x.mean(0)),
-        "gaussian_surrogate": _short_fit(gaussian_surrogate(x, random_state=random), plan, penalty, random)[0],
+        "gaussian_surrogate": _short_fit(gaussian_surrogate(x, random_state=random), plan, path.penalty, random)[0],
     }
     chance = {name: float(recovery(atoms, truth).mean()) for name, atoms in knowing_less.items()}
     return World(float(cosine.mean()), float((cosine >= 0.9).mean()), chance, "narrow" if narrow else "spread")
@@ -232,9 +232,11 @@ def judge(found: dict[str, Bound], worlds: list[World]) -> Verdict:
     return "possible" if share >= POSSIBLE else "marginal" if share >= IMPOSSIBLE else "impossible"
 
 
-def _short_fit(x: Floats, plan: Plan, penalty: float, random: Random) -> tuple[Floats, Floats]:
-    settings = replace(SETTINGS, codes=plan.codes, atoms=plan.atoms)
-    learner = dictionary.fit(torch.from_numpy(x), plan.n_atoms, penalty, settings, random_state=random).learner
+def _short_fit(
+    x: Floats, plan: Plan, penalty: float, random: Random, start: torch.Tensor | None = None
+) -> tuple[Floats, Floats]:
+    settings, rows = replace(SETTINGS, codes=plan.codes, atoms=plan.atoms), torch.from_numpy(x)
+    learner = dictionary.fit(rows, plan.n_atoms, penalty, settings, random_state=random, start=start).learner
     return learner.dictionary.numpy(), learner.codes.numpy().copy()
 
 

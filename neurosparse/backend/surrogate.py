@@ -37,7 +37,7 @@ N_REFERENCE = 3
 # where noise is low, tell no better (a planted gain then lies fewer sd above the surrogates) at ten times the cost.
 PENALTY = 0.4
 # The same short schedule for the data and for each surrogate: what matters is that they are treated alike.
-SETTINGS = Settings(first_level=0.9, steps=24, surplus=0, hold=0, patience=1, trial=6, tol=3e-4, max_iter=80)
+SETTINGS = Settings(first_level=0.9, levels=24, block=1, hold=1, surplus=0, patience=1, trial=6, tol=3e-4, max_iter=80)
 # Multiply-adds, all samples on all atoms, from which fits run side by side. Below, a fit's time is the interpreter's:
 # two at a time took 1 s of CPU for what one after the other took .7 (400 samples, 16 units, 24 atoms).
 SHARED = 2**18

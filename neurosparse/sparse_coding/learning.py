@@ -100,10 +100,10 @@ class DictionaryLearning(LearnedDictionary):
 
     Notes
     -----
-    Annealed from a high penalty in batches with a surplus of atoms that is then let go, dispensable atoms exchanged for
-    directions of the residual and rolled back where that does not pay, settled by exact codes and exact
-    block-coordinate updates on the sphere; see
-    `backend.dictionary`. A fit of 2,400 samples, 32 units and 64 atoms takes 2 to 4 s on one CPU thread. Same random
+    Annealed from a high penalty in batches, each level held while it pays, with a surplus of atoms that is then let go;
+    dispensable atoms exchanged for directions of the residual and rolled back where that does not pay; settled by exact
+    codes and exact block-coordinate updates on the sphere; see `backend.dictionary`. The choice of the penalty anneals
+    the first start. A fit of 2,400 samples, 32 units and 64 atoms takes 2 to 4 s on one CPU thread. Same random
     state, same result on one device. Not here: masks.
 
     Examples
@@ -223,8 +223,8 @@ class DictionaryLearning(LearnedDictionary):
         """Learn on from the next samples of a stream; what was learned from the first ones fades.
 
         Samples are taken in the order given, in batches of 2 n_atoms (at least 256), each one step of annealing and
-        then of refinement at the final penalty. There are no restarts and no replacement, and ``"auto"`` takes the
-        penalty from the first call's samples.
+        then of refinement at the final penalty. There are no restarts, no surplus and no replacement, so that
+        atoms may be missed, and ``"auto"`` takes the penalty from the first call's samples.
 
         Parameters
         ----------

@@ -18,12 +18,12 @@ from neurosparse.sparse_coding.viewing import as_seen_tensor, seen, settings_of
 def learn(learner: Any, values: np.ndarray, random: Any, show: backend.OnStep) -> tuple[backend.Fit, float]:
     """Fit and penalty, from the start or from where a checkpoint of the same fit stands."""
     x = as_seen_tensor(learner, values)
-    state, keep = None, None
+    state, keep, start = None, None, None
     if learner.checkpoint is not None:
         key = checkpointing.key_of(learner, values)
         state, penalty = checkpointing.resume(learner, key)
     if state is None:
-        penalty = penalty_of(learner, x, random, show)
+        penalty, start = penalty_of(learner, x, random, show)
     if learner.checkpoint is not None:
         keep = checkpointing.keeper(learner, key, penalty)
     found = backend.fit(
@@ -33,6 +33,7 @@ def learn(learner: Any, values: np.ndarray, random: Any, show: backend.OnStep) -
         settings_of(learner),
         n_restarts=_restarts(learner),
         random_state=random,
+        start=start,
         on_step=show,
         on_state=keep,
         state=state,
@@ -41,20 +42,20 @@ def learn(learner: Any, values: np.ndarray, random: Any, show: backend.OnStep) -
     return found, penalty
 
 
-def penalty_of(learner: Any, x: torch.Tensor, random: Any, show: backend.OnStep) -> float:
-    """The penalty given, or the one that held-out entries choose."""
+def penalty_of(learner: Any, x: torch.Tensor, random: Any, show: backend.OnStep) -> tuple[float, torch.Tensor | None]:
+    """The penalty given, or the one that held-out entries choose and the dictionary annealed on the way there."""
     learner.penalty_path_ = None
     if learner.penalty != "auto":
         if isinstance(learner.penalty, str) or not (np.isfinite(learner.penalty) and learner.penalty > 0):
             raise InputError(f"penalty must be 'auto' or a number above 0; got {learner.penalty!r}.")
-        return float(learner.penalty)
+        return float(learner.penalty), None
     path = backend.choose_penalty(x, learner.n_atoms, settings_of(learner), random_state=random, on_step=show)
     learner.penalty_path_ = {
         "penalty": path.penalties,
         "held_out_error": path.error,
         "standard_error": path.standard_error,
     }
-    return path.penalty
+    return path.penalty, path.dictionary
 
 
 def find_nuisance(learner: Any, values: np.ndarray, random: Any, show: backend.OnStep) -> None:
@@ -65,8 +66,10 @@ def find_nuisance(learner: Any, values: np.ndarray, random: Any, show: backend.O
     learner.nuisance_ = nuisance_directions(whole, learner.n_nuisance)
     for _ in range(2):
         x = as_seen_tensor(learner, values)
-        penalty = penalty_of(learner, x, random, show)
-        found = backend.fit(x, learner.n_atoms, penalty, settings_of(learner), random_state=random, on_step=show)
+        penalty, start = penalty_of(learner, x, random, show)
+        found = backend.fit(
+            x, learner.n_atoms, penalty, settings_of(learner), random_state=random, start=start, on_step=show
+        )
         codes = found.learner.codes.double().cpu().numpy()
         learner.nuisance_ = nuisance_directions(whole, learner.n_nuisance, codes=codes)
 

@@ -12,16 +12,19 @@ from neurosparse.sparse_coding.checking import unit_scale
 from neurosparse.sparse_coding.searching import penalty_of
 from neurosparse.sparse_coding.viewing import as_seen_tensor, settings_of
 
+# Steps from the first penalty to the final one.
+N_ANNEALING = 80
+
 
 def begin(learner: Any, values: np.ndarray) -> None:
     """Scale, penalty, schedule and a random start, from the first samples."""
     learner._scale, learner.nuisance_ = unit_scale(learner, values), np.zeros((0, values.shape[1]))
     x, random = as_seen_tensor(learner, values), check_random_state(learner.random_state)
-    penalty = penalty_of(learner, x, random, lambda step: None)
+    penalty, _ = penalty_of(learner, x, random, lambda step: None)
     settings = settings_of(learner)
     learner._stream = backend.Learner.at_random(x.float(), learner.n_atoms, settings, random)
     first = settings.first_level * backend.reference_penalty(x, learner.n_atoms, offset=learner.offset)
-    learner._penalties = np.geomspace(max(first, penalty), penalty, settings.steps)
+    learner._penalties = np.geomspace(max(first, penalty), penalty, N_ANNEALING)
     learner._window = float(backend.memory(settings, 10**12, learner.n_atoms))
     learner.history_ = []
 

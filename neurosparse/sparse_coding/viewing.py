@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from neurosparse.backend import dictionary as backend
 from neurosparse.backend.devices import resolve_device
 from neurosparse.backend.dictionary.counts import count_codes
-from neurosparse.backend.dictionary.settings import KEPT_ENTRIES
+from neurosparse.backend.dictionary.settings import DENSE_ENTRIES
 from neurosparse.errors import InputError
 from neurosparse.population import as_matrix
 from neurosparse.sparse_coding.rows import encode_rows, same_units
@@ -59,7 +59,7 @@ def seen(learner: Any, values: np.ndarray) -> np.ndarray:
 def as_seen_tensor(learner: Any, values: np.ndarray) -> torch.Tensor:
     """`seen`, on the learner's device; float64 where that is cheap."""
     place = resolve_device(learner.device)
-    exact = place.type == "cpu" and len(values) * learner.n_atoms <= KEPT_ENTRIES
+    exact = place.type == "cpu" and len(values) * learner.n_atoms <= DENSE_ENTRIES
     rows = torch.from_numpy(np.array(seen(learner, values), order="C"))
     return rows.to(place, torch.float64 if exact else torch.float32)
 

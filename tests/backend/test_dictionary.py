@@ -8,6 +8,8 @@ import torch
 
 from neurosparse.backend.baselines import random_dictionary
 from neurosparse.backend.dictionary import Learner, Settings, choose_penalty, fit, reference_penalty
+from neurosparse.backend.dictionary import learner as learning
+from neurosparse.backend.dictionary.annealing import RATE, block_size, still_pays
 from neurosparse.backend.dictionary.residuals import directions
 from neurosparse.backend.inference import objective
 from neurosparse.backend.matching import recovery
@@ -93,8 +95,75 @@ def test_planted_atoms_come_back_without_truth_and_a_rotated_truth_does_not_matc
     np.testing.assert_allclose(found.learner.offset.numpy(), 0.3, atol=0.25)
 
 
+def test_a_penalty_is_held_while_blocks_of_steps_gain():
+    x, _ = planted()
+    learner = Learner.at_random(x.float(), 16, Settings(hold=4), np.random.RandomState(0))
+    assert block_size(learner) == 12
+    assert still_pays([], learner)
+    assert still_pays([1.0], learner)
+    assert still_pays([2.0, 1.5, 1.5 * (1 - 12.1 * RATE)], learner)
+    assert not still_pays([2.0, 1.5, 1.5 * (1 - 11.9 * RATE)], learner)
+    assert not still_pays([4.0, 3.0, 2.0, 1.0], learner)  # as many blocks as are allowed
+    large = torch.zeros((40_000, 2))
+    assert block_size(Learner.at_random(large, 4000, Settings(), np.random.RandomState(0))) == 6
+
+
+def test_holding_penalties_finds_atoms_that_a_short_stay_misses():
+    rng = np.random.default_rng(0)
+    atoms, codes = random_dictionary(200, 47, random_state=0), np.zeros((2500, 200))
+    active = rng.random(codes.shape).argpartition(9, axis=1)[:, :10]
+    np.put_along_axis(codes, active, rng.random(active.shape), axis=1)
+    x, found = torch.from_numpy(codes @ atoms), {}
+    for most in (1, 40):
+        history: list = []
+        best = fit(x, 200, 0.15, Settings(hold=most, patience=0, max_iter=5), random_state=0, on_step=history.append)
+        found[most] = (recovery(best.learner.dictionary.numpy(), atoms) > 0.9).mean()
+        penalties = [step["penalty"] for step in history if step["stage"] == "anneal"]
+        assert len(set(penalties)) == Settings().levels
+        assert (np.diff(penalties) <= 0).all()
+    assert found[40] > 0.95
+    assert found[1] < 0.5
+
+
+def test_a_start_is_no_truth_that_was_drawn_from_the_same_seed():
+    x, atoms = planted()
+    learner = Learner.at_random(x, 16, Settings(), np.random.RandomState(0))
+    assert recovery(learner.dictionary.numpy(), atoms).mean() < 0.75
+    assert recovery(random_dictionary(16, 12, random_state=0), atoms).mean() > 0.99  # what it must not be
+
+
+def test_the_dictionary_annealed_for_the_choice_of_a_penalty_is_a_start():
+    x, _ = planted()
+    path = choose_penalty(x, 16, Settings(), random_state=0)
+    assert path.dictionary.shape == (20, 12)  # a surplus of a quarter
+    history: list = []
+    fit(x, 16, path.penalty, Settings(), random_state=0, start=path.dictionary, on_step=history.append)
+    working = [step["penalty"] for step in history if step["stage"] == "anneal"]
+    assert len(set(working)) == 1
+    assert working[0] >= path.penalty
+
+
+def test_codes_kept_without_their_zeros_change_nothing(monkeypatch):
+    x, _ = planted(n_samples=100)
+    monkeypatch.setattr(learning, "CHUNK", 30)
+    states = []
+    for limit in (10**9, 0):
+        monkeypatch.setattr(learning, "DENSE_ENTRIES", limit)
+        one = Learner.at_random(x, 16, Settings(), np.random.RandomState(0))
+        for _ in range(3):
+            one.step(0.3)
+        again = Learner.from_state(one.state(), x, Settings())
+        for each in (one, again):
+            assert each.kept is not None
+            assert {part.is_sparse for part in each.kept} == {limit == 0}
+            each.step(0.3)
+        states.append((one.dictionary, one.codes, again.dictionary, again.codes))
+    for other in (*states[0], *states[1])[2:]:
+        assert torch.equal(other, states[0][0 if other.shape == (16, 12) else 1])
+
+
 def test_replacement_frees_starts_that_are_stuck():
-    x, atoms = half_normal_world(0)  # two of its four starts are
+    x, atoms = half_normal_world(1)  # two of its four starts are
     missing = {0: 0, 3: 0}
     for seed in range(4):
         learners = {

@@ -13,8 +13,10 @@ import numpy as np
 import torch
 
 from neurosparse.backend.devices import one_thread
+from neurosparse.backend.dictionary.annealing import block, block_size, still_pays
 from neurosparse.backend.dictionary.learner import Learner
 from neurosparse.backend.dictionary.settings import (
+    WORKING_LEVEL,
     OnStep,
     Settings,
     Step,
@@ -31,11 +33,6 @@ AGREE = 5e-4
 FIRST_SHARE = 16
 # After a trial in vain others than the most dispensable atoms are tried too.
 DARING = 0.3
-# Replacement works at no less than this multiple of `reference_penalty`: below, wrong atoms share the work of right
-# ones too well for a new atom to take its place.
-WORKING_LEVEL = 0.15
-# Steps of a block, and the share of the objective that it must gain for another one to follow.
-BLOCK, GAIN = 20, 1e-3
 # The surplus of atoms goes in so many rounds, each followed by so many steps, at this multiple of the reference.
 THINNINGS, THIN_STEPS, THIN_LEVEL = 10, 4, 0.1
 
@@ -57,6 +54,7 @@ def fit(
     *,
     n_restarts: int = 1,
     random_state: Any = None,
+    start: Tensor | None = None,
     on_step: OnStep | None = None,
     on_state: Callable[[Search], None] | None = None,
     state: Mapping[str, np.ndarray] | None = None,
@@ -76,6 +74,8 @@ def fit(
     n_restarts : int
         Independent starts at the most, compared by their objective at the same penalty.
     random_state : int, numpy.random.RandomState or None
+    start : (atom, unit) tensor, optional
+        The first start, annealed already (`choose_penalty`); the others are random.
     on_step : callable, optional
         Called with each entry of the history as it is made.
     on_state : callable, optional
@@ -90,11 +90,11 @@ def fit(
 
     Notes
     -----
-    Annealing runs on batches in single precision, ``steps`` of them at a cost of about ``batch n_atoms (n_units +
-    active) + n_atoms^3 / 3 + n_atoms^2 n_units`` each, whatever the number of samples; settling passes over all. The
-    same random state gives the same result on the CPU.
+    Annealing runs on batches in single precision, at a cost of about ``batch n_atoms (n_units + active) + n_atoms^3 / 3
+    + n_atoms^2 n_units`` a step, whatever the number of samples; settling passes over all. The same random state gives
+    the same result on the CPU.
     """
-    search = Search(x, n_atoms, penalty, settings, n_restarts, random_state, on_step)
+    search = Search(x, n_atoms, penalty, settings, n_restarts, random_state, start, on_step)
     if state is not None:
         search.restore(state)
     while search.advance():
@@ -110,7 +110,7 @@ class Search:
 
     Attributes
     ----------
-    stage : {"anneal", "hold", "thin", "replace", "descend", "compare", "settle", "done"}
+    stage : {"anneal", "thin", "replace", "descend", "compare", "settle", "done"}
     runs : list
         The one at work and the best of those before it.
     """
@@ -123,6 +123,7 @@ class Search:
         settings: Settings,
         n_restarts: int = 1,
         random_state: Any = None,
+        start: Tensor | None = None,
         on_step: OnStep | None = None,
     ) -> None:
         self.x, self.n_atoms, self.penalty, self.settings = x, n_atoms, penalty, settings
@@ -131,14 +132,14 @@ class Search:
         reference = reference_penalty(x, n_atoms, offset=settings.offset)
         self.working = max(penalty, WORKING_LEVEL * reference)
         self.penalties = np.geomspace(
-            max(settings.first_level * reference, self.working), self.working, max(settings.steps, 1)
+            max(settings.first_level * reference, self.working), self.working, max(settings.levels, 1)
         )
         self.thinning = max(penalty, min(self.working, THIN_LEVEL * reference))
-        n_last = settings.steps // 4 if self.working > penalty else 0
-        self.last = np.geomspace(self.working, penalty, n_last + 1)[1:]
         self.runs: list[_Run] = []
         self.number, self.converged, self.found = 0, False, list[float]()
-        self._start()
+        self._start(start)
+        n_last = settings.levels * block_size(self.runs[0].learner) // 4 if self.working > penalty else 0
+        self.last = np.geomspace(self.working, penalty, n_last + 1)[1:]
 
     def advance(self) -> bool:
         """Do the next piece of work. Returns whether there is more."""
@@ -179,11 +180,15 @@ class Search:
             x = self.quick if own["dictionary"].dtype == np.float32 else self.x
             self.runs.append(_Run(Learner.from_state(own, x, self.settings), run["number"], run["history"]))
 
-    def _start(self) -> None:
-        n_first = n_at_first(self.settings, len(self.x), self.n_atoms)
-        learner = Learner.at_random(self.quick, n_first, self.settings, self.random)
+    def _start(self, annealed: Tensor | None = None) -> None:
+        if annealed is None:
+            n_first = n_at_first(self.settings, len(self.x), self.n_atoms)
+            learner = Learner.at_random(self.quick, n_first, self.settings, self.random)
+        else:
+            learner = Learner(self.quick, annealed.to(self.quick), self.settings)
         self.runs.insert(0, _Run(learner, self.number, []))
-        self.stage, self.count, self.failures, self.seen = "anneal", 0, 0, list[float]()
+        self.stage, self.count = "anneal", 0 if annealed is None else len(self.penalties) - 1
+        self.failures, self.seen = 0, list[float]()
         self.at_once = max(1, self.n_atoms // FIRST_SHARE)
 
     def _record(self, objective: float, penalty: float, replaced: int = 0) -> None:
@@ -202,23 +207,13 @@ class Search:
             self.on_step(entry)
 
     def _anneal(self) -> None:
-        penalty = float(self.penalties[self.count])
-        self._record(self.runs[0].learner.skip(penalty, self.random), penalty)
-        self.count += 1
+        learner, penalty = self.runs[0].learner, float(self.penalties[self.count])
+        self.seen.append(block(learner, penalty, self.random, on_step=lambda value: self._record(value, penalty)))
+        if still_pays(self.seen, learner):
+            return
+        self.count, self.seen = self.count + 1, []
         if self.count >= len(self.penalties):
-            self.stage, self.count, self.seen = "hold", 0, []
-
-    def _hold(self) -> None:
-        """Blocks of steps at one penalty while they pay: few samples an atom take many passes, many take few."""
-        learner = self.runs[0].learner
-        if self.count % BLOCK == 0:
-            self.seen.append(learner.judge(self.working)[0])
-            paid = len(self.seen) < 2 or self.seen[-2] - self.seen[-1] > GAIN * self.seen[-2]
-            if not paid or self.count >= BLOCK * self.settings.hold:
-                self.stage, self.count, self.seen = "thin", 0, []
-                return
-        self._record(learner.skip(self.working, self.random), self.working)
-        self.count += 1
+            self.stage, self.count = "thin", 0
 
     def _thin(self) -> None:
         """A share of the surplus at a time, so that those left take over before more go."""

@@ -1,17 +1,21 @@
-"""One run of learning: a dictionary, the statistics behind it, the moves that improve it. Imports numpy and torch."""
+"""One run of learning: a dictionary, the statistics behind it, the moves that improve it.
+
+Imports numpy, scipy and torch.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy.sparse import csr_array, vstack
 
 from neurosparse.backend.dictionary.residuals import directions
 from neurosparse.backend.dictionary.settings import (
     CODE_TOL,
-    KEPT_ENTRIES,
+    DENSE_ENTRIES,
     ROUGH_TOL,
     Random,
     Settings,
@@ -22,8 +26,9 @@ from neurosparse.backend.dictionary.statistics import Statistics, regress, sweep
 from neurosparse.backend.inference import encode_checked
 
 Tensor = torch.Tensor
-# Samples of a batch where codes are not kept.
+# Samples encoded together.
 CHUNK = 8192
+_CSR = ("data", "indices", "indptr")
 # A replacement is kept where it lowers the objective by more than this share: less is what settling does by itself.
 WORTH = 1e-4
 # Events, as a share of the mean atom's, that an atom's mean amplitude is shrunk by: large codes of a single sample
@@ -54,29 +59,32 @@ class Learner:
         self.statistics = self._empty()
         self.order = np.arange(0)  # of samples not yet drawn
         self.objective = float("inf")
-        self.kept: Tensor | None = None  # codes of the round before
+        self.kept: list[Tensor] | None = None  # codes of the round before, a part of the samples each
 
     @classmethod
     def at_random(cls, x: Tensor, n_atoms: int, settings: Settings, random: Random) -> Learner:
-        """A learner of atoms in random directions."""
-        start = random.standard_normal((n_atoms, x.shape[1]))
+        """A learner of atoms in random directions, from a generator of its own: a planted truth may share the seed."""
+        start = np.random.RandomState(random.randint(2**31)).standard_normal((n_atoms, x.shape[1]))
         start = np.abs(start) if settings.atoms == "nonnegative" else start
         return cls(x, torch.as_tensor(start).to(x), settings)
 
     @property
     def codes(self) -> Tensor:
-        """Codes of the last round over all samples, (sample, atom)."""
+        """Codes of the last round over all samples, (sample, atom); zeros before the first."""
         if self.kept is None:
-            self.kept = self.x.new_zeros((len(self.x), len(self.dictionary)))
-        return self.kept
+            return self.x.new_zeros((len(self.x), len(self.dictionary)))
+        return torch.cat([part.to_dense() for part in self.kept])
 
     def state(self) -> dict[str, np.ndarray]:
         """Everything that `from_state` needs beside the samples and settings, as numpy arrays."""
-        tensors = {"dictionary": self.dictionary, "offset": self.offset} | (
-            {} if self.kept is None else {"codes": self.kept}
-        )
+        tensors = {"dictionary": self.dictionary, "offset": self.offset}
+        codes = {}
+        if self.kept is not None:
+            known = vstack([csr_array(part.to_dense().cpu().numpy()) for part in self.kept], format="csr")
+            codes = {f"codes.{name}": getattr(known, name) for name in _CSR}
         return (
             {name: value.cpu().numpy().copy() for name, value in tensors.items()}
+            | codes
             | {"objective": np.array(self.objective), "order": self.order.copy()}
             | {f"statistics.{name}": value for name, value in self.statistics.state().items()}
         )
@@ -86,7 +94,11 @@ class Learner:
         """The learner that gave `state`, on the same samples."""
         learner = cls(x, torch.tensor(state["dictionary"]).to(x), settings)
         learner.dictionary, learner.offset = (torch.tensor(state[name]).to(x) for name in ("dictionary", "offset"))
-        learner.kept = torch.tensor(state["codes"]).to(x) if "codes" in state else None
+        if "codes.data" in state:
+            arrays = tuple(state[f"codes.{name}"] for name in _CSR)
+            codes = csr_array(arrays, shape=(len(x), len(learner.dictionary)))
+            parts = (torch.from_numpy(codes[i : i + CHUNK].toarray()).to(x) for i in range(0, len(x), CHUNK))
+            learner.kept = [learner._to_keep(part) for part in parts]
         learner.order, learner.objective = np.array(state["order"]), float(state["objective"])
         learner.statistics.restore({name: state[f"statistics.{name}"] for name in Statistics.NAMES})
         return learner
@@ -102,22 +114,21 @@ class Learner:
 
     def infer(self, penalty: float, code_tol: float = CODE_TOL) -> None:
         """Codes of all samples for the dictionary as it stands, their statistics, and the objective."""
-        self.statistics, total = self._empty(), 0.0
-        for part, start in self._parts():
+        self.statistics, total, kept = self._empty(), 0.0, list[Tensor]()
+        for number, part in enumerate(self.x.split(CHUNK)):
             found = encode_checked(
-                self.x[part] - self.offset,
+                part - self.offset,
                 self.dictionary,
                 penalty,
                 codes=self.settings.codes,
-                initial=start,
+                initial=None if self.kept is None else self.kept[number].to_dense(),
                 tol=code_tol,
                 solver=self.settings.solver,
             )
-            if start is not None:
-                self.kept = found.codes
-            self.statistics.add(found.codes, self.x[part])
+            kept.append(self._to_keep(found.codes))
+            self.statistics.add(found.codes, part)
             total += float(found.objective.double().sum())
-        self.objective = total / len(self.x)
+        self.kept, self.objective = kept, total / len(self.x)
 
     def skip(self, penalty: float, random: Random) -> float:
         """One step from the next batch of samples in random order. Returns the batch's mean objective."""
@@ -235,13 +246,8 @@ class Learner:
     def _empty(self) -> Statistics:
         return Statistics(len(self.dictionary), self.x.shape[1], self.x, compiled=self._compiled)
 
-    def _parts(self) -> Iterator[tuple[slice, Tensor | None]]:
-        """Samples to encode together, and codes to start from."""
-        if self.x.shape[0] * len(self.dictionary) <= KEPT_ENTRIES:
-            yield slice(None), self.codes
-            return
-        for start in range(0, len(self.x), CHUNK):
-            yield slice(start, start + CHUNK), None
+    def _to_keep(self, codes: Tensor) -> Tensor:
+        return codes.to_sparse() if len(self.x) * len(self.dictionary) > DENSE_ENTRIES else codes
 
     def _dispensable(self) -> Tensor:
         """Utility, less what the most similar atom would take over."""
@@ -254,9 +260,8 @@ class Learner:
         return cosine.fill_diagonal_(0)
 
     def _snapshot(self) -> _Snapshot:
-        kept = None if self.kept is None else self.kept.clone()
         return _Snapshot(
-            self.dictionary.clone(), self.offset.clone(), self.statistics.copy(), kept, self.objective, self.order
+            self.dictionary.clone(), self.offset.clone(), self.statistics.copy(), self.kept, self.objective, self.order
         )
 
     def _restore(self, snapshot: _Snapshot) -> None:
@@ -267,6 +272,6 @@ class _Snapshot(NamedTuple):
     dictionary: Tensor
     offset: Tensor
     statistics: Statistics
-    kept: Tensor | None
+    kept: list[Tensor] | None
     objective: float
     order: np.ndarray

@@ -8,11 +8,14 @@ import numpy as np
 import torch
 
 from neurosparse.backend.devices import one_thread
+from neurosparse.backend.dictionary.annealing import hold
 from neurosparse.backend.dictionary.learner import Learner
 from neurosparse.backend.dictionary.settings import (
+    WORKING_LEVEL,
     OnStep,
     Random,
     Settings,
+    n_at_first,
     random_state_of,
     reference_penalty,
 )
@@ -22,17 +25,31 @@ from neurosparse.errors import InputError
 Tensor = torch.Tensor
 # Multiples of `reference_penalty` that held-out entries choose from.
 LEVELS = tuple(np.geomspace(0.7, 0.04, 12))
-# Steps at each level: so many, or fewer where there are so many atoms that a step is dear.
+# Steps at each level below those of annealing: so many, or fewer where there are so many atoms that a step is dear.
 LEVEL_STEPS, FEWEST_STEPS, DEAR = 16, 4, 8192
+# The error has clearly risen once it is so many times the lowest.
+RISEN = 1.05
 
 
 class PenaltyPath(NamedTuple):
-    """Error of held-out entries along falling penalties, relative to the offset alone, and the penalty chosen."""
+    """Error of held-out entries along falling penalties, relative to the offset alone, and the penalty chosen.
+
+    `dictionary` (atom, unit) is what annealing to that penalty, or to where replacement works, has made of the surplus
+    of atoms: a start for `fit`.
+    """
 
     penalty: float
     penalties: np.ndarray
     error: np.ndarray
     standard_error: np.ndarray
+    dictionary: Tensor
+
+
+class Descent(NamedTuple):
+    """Error of each test sample at each of `LEVELS`, NaN where it was not tried, and the dictionaries there."""
+
+    error: np.ndarray
+    dictionaries: dict[int, Tensor]
 
 
 @one_thread()
@@ -65,7 +82,7 @@ def choose_penalty(
     Returns
     -------
     PenaltyPath
-        The path ends where the error has clearly risen.
+        Of the levels tried, in falling order: it ends where the error has clearly risen.
 
     Raises
     ------
@@ -83,16 +100,18 @@ def choose_penalty(
     test = quick[torch.as_tensor(order[n_train:][:n_validation]).to(x.device)]
     train = quick[torch.as_tensor(order[:n_train]).to(x.device)]
     reference = reference_penalty(x, n_atoms, offset=settings.offset)
-    errors = errors_along_levels(train, test, n_atoms, settings, reference, random, on_step=on_step)
-    mean = np.array([entry.mean() for entry in errors])
-    spread = np.array([entry.std() / np.sqrt(len(entry)) for entry in errors])
+    descent = descend(train, test, n_atoms, settings, reference, random, on_step=on_step)
+    tried = np.array(sorted(descent.dictionaries))
+    error = descent.error[tried]
+    mean, spread = error.mean(1), error.std(1) / np.sqrt(len(test))
     best = int(mean.argmin())
     chosen = int(np.flatnonzero(mean <= mean[best] + spread[best])[0])
-    penalties = reference * np.array(LEVELS[: len(mean)])
-    return PenaltyPath(float(penalties[chosen]), penalties, mean, spread)
+    start = min(int(tried[chosen]), _nearest(WORKING_LEVEL))
+    penalties = reference * np.array(LEVELS)[tried]
+    return PenaltyPath(float(penalties[chosen]), penalties, mean, spread, descent.dictionaries[start])
 
 
-def errors_along_levels(
+def descend(
     train: Tensor,
     test: Tensor,
     n_atoms: int,
@@ -102,8 +121,11 @@ def errors_along_levels(
     *,
     other: Tensor | None = None,
     on_step: OnStep | None = None,
-) -> list[np.ndarray]:
-    """Error of each test sample at each of `LEVELS` times `reference`, as a share of the training mean's error.
+) -> Descent:
+    """Anneal along `LEVELS` times `reference`, and see at each how well the test samples are foretold.
+
+    From the first level of annealing downwards, until the error has clearly risen; where it is lowest at that level,
+    those above are tried as well, from there.
 
     Parameters
     ----------
@@ -119,28 +141,45 @@ def errors_along_levels(
 
     Returns
     -------
-    list of (sample,) arrays
-        Ends where the error has clearly risen.
+    Descent
+        Errors as a share of the training mean's error.
     """
-    learner, seed = Learner.at_random(train, n_atoms, settings, random), random.randint(2**31)
-    goal = test if other is None else other
-    usual = (goal - train.mean(0)).square().sum(1).mean()
-    errors: list[np.ndarray] = []
-    n_steps = int(np.clip(DEAR // n_atoms, FEWEST_STEPS, LEVEL_STEPS))
-    for level in LEVELS:
-        penalty = level * reference
-        for _ in range(n_steps):
-            learner.skip(penalty, random)
+    learner = Learner.at_random(train, n_at_first(settings, len(train), n_atoms), settings, random)
+    seed, usual = random.randint(2**31), (test if other is None else other) - train.mean(0)
+    error, dictionaries = np.full((len(LEVELS), len(test)), np.nan), dict[int, Tensor]()
+
+    def visit(level: int, penalty: float) -> float:
         rows, atoms = test - learner.offset, learner.dictionary
         if other is None:
-            error = held_out_entries(rows, atoms, penalty, codes=settings.codes, random_state=seed)
+            missed = held_out_entries(rows, atoms, penalty, codes=settings.codes, random_state=seed)
         else:
             codes = encode(rows, atoms, penalty, codes=settings.codes, tol=1e-3).codes
-            error = (other - learner.offset - codes @ atoms).square().sum(1)
-        errors.append((error / usual).cpu().numpy().astype(float))
+            missed = (other - learner.offset - codes @ atoms).square().sum(1)
+        error[level] = (missed / usual.square().sum(1).mean()).cpu().numpy()
+        dictionaries[level] = atoms.clone()
         if on_step is not None:
-            on_step({"stage": "penalty", "penalty": penalty, "held_out_error": float(errors[-1].mean())})
-        means = [entry.mean() for entry in errors]
-        if len(means) > 3 and means[-1] > 1.05 * min(means):
+            on_step({"stage": "penalty", "penalty": penalty, "held_out_error": float(error[level].mean())})
+        return float(error[level].mean())
+
+    first, last = _nearest(settings.first_level), _nearest(WORKING_LEVEL)
+    penalties, found = reference * np.array(LEVELS), list[float]()
+    for level in range(first, len(LEVELS)):
+        if level <= last:
+            hold(learner, penalties[level], random)
+        else:  # atoms only follow the penalty
+            for _ in range(int(np.clip(DEAR // len(learner.dictionary), FEWEST_STEPS, LEVEL_STEPS))):
+                learner.skip(penalties[level], random)
+        found.append(visit(level, penalties[level]))
+        if len(found) > 3 and found[-1] > RISEN * min(found):
             break
-    return errors
+    if min(found) == found[0]:
+        learner = Learner(train, dictionaries[first], settings)
+        for level in range(first)[::-1]:
+            hold(learner, penalties[level], random)
+            visit(level, penalties[level])
+    return Descent(error, dictionaries)
+
+
+def _nearest(level: float) -> int:
+    """Which of `LEVELS`."""
+    return int(np.abs(np.log(LEVELS) - np.log(level)).argmin())

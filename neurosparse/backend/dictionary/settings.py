@@ -19,8 +19,8 @@ OnStep = Callable[[Step], None]
 
 # Duality gap of the codes: where statistics are gathered from fresh codes, and where each round starts from the last.
 ROUGH_TOL, CODE_TOL = 5e-3, 1e-3
-# Codes of more entries than this are not kept from round to round but found again, a batch at a time.
-KEPT_ENTRIES = 20_000_000
+# Codes of more entries than this are kept from round to round without their zeros.
+DENSE_ENTRIES = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,16 @@ class Settings:
         Settled: the objective fell by a smaller share than this over five rounds.
     first_level : float
         Multiple of `reference_penalty` where annealing starts.
-    steps : int
-        Of annealing, each of one batch.
+    levels : int
+        Penalties of annealing, falling geometrically.
+    block : int or None
+        Steps, of one batch each, after which staying at a level is judged by what they gained. None: see
+        `annealing.block_size`.
+    hold : int
+        Blocks at one level, at the most: see `annealing.still_pays`.
     surplus : float
         Share of atoms that are learned beyond those wanted, and let go once annealing is over: where every true atom
         has several candidates few are missed.
-    hold : int
-        At the penalty that replacement works at, at most so many more blocks of steps, for as long as they pay.
     batch, window : int or None
         Samples of a batch, and how many of the last ones the statistics remember. None: by the numbers of samples and
         atoms, see `batch_size` and `memory`.
@@ -63,14 +66,20 @@ class Settings:
     max_iter: int = 500
     tol: float = 1e-5
     first_level: float = 0.4
-    steps: int = 80
-    surplus: float = 0.25
+    levels: int = 5
+    block: int | None = None
     hold: int = 40
+    surplus: float = 0.25
     batch: int | None = None
     window: int | None = None
     patience: int = 3
     trial: int = 16
     solver: Solver = "auto"
+
+
+# Replacement works at no less than this multiple of `reference_penalty`: below, wrong atoms share the work of right
+# ones too well for a new atom to take its place.
+WORKING_LEVEL = 0.15
 
 
 def n_at_first(settings: Settings, n_samples: int, n_atoms: int) -> int:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from neurosparse.backend.devices import one_thread
-from neurosparse.backend.dictionary.penalty import LEVELS, errors_along_levels
+from neurosparse.backend.dictionary.penalty import LEVELS, descend
 from neurosparse.backend.dictionary.settings import OnStep, Settings, random_state_of, reference_penalty
 
 Tensor = torch.Tensor
@@ -28,7 +29,7 @@ class SizePath(NamedTuple):
     sizes : (size,)
     penalties : (size, level)
     error : (size, level)
-        Mean over test samples, as a share of the training mean's error; NaN where the path had ended.
+        Mean over test samples, as a share of the training mean's error; NaN where a fold did not try it.
     standard_error : (size, level)
         Of the difference from the lowest error of all, over groups of test samples.
     best : int
@@ -68,7 +69,7 @@ def select_size(
     groups : (sample,) array, optional
         Samples that are no independent witnesses; the standard error is over groups.
     other : (sample, unit) tensor, optional
-        The same samples measured again, see `errors_along_levels`.
+        The same samples measured again, see `penalty.descend`.
     random_state : int, numpy.random.RandomState or None
     on_step : callable, optional
 
@@ -77,6 +78,7 @@ def select_size(
     SizePath
     """
     random, ordered = random_state_of(random_state), np.array(sorted({int(size) for size in sizes}))
+    settings = replace(settings, surplus=0)  # the number of atoms is the question
     labels = np.arange(len(x)) if groups is None else np.unique(groups, return_inverse=True)[1]
     quick, again = x.float(), None if other is None else other.float()
     error = np.full((len(ordered), len(LEVELS), len(x)), np.nan)
@@ -86,7 +88,7 @@ def select_size(
         penalties[i] = reference * np.array(LEVELS)
         for train, test in folds:
             rows = torch.as_tensor(test).to(x.device)
-            found = errors_along_levels(
+            found = descend(
                 quick[torch.as_tensor(train).to(x.device)],
                 quick[rows],
                 int(n_atoms),
@@ -96,15 +98,14 @@ def select_size(
                 other=None if again is None else again[rows],
                 on_step=on_step,
             )
-            for level, values in enumerate(found):
-                error[i, level, test] = values
+            error[i, :, test] = found.error.T
     tested = np.sort(np.concatenate([test for _, test in folds]))
     return _choose(ordered, penalties, error[:, :, tested], labels[tested])
 
 
 def _choose(sizes: np.ndarray, penalties: np.ndarray, error: np.ndarray, labels: np.ndarray) -> SizePath:
     """One standard error, of the difference from the best, sample by sample: samples differ more than dictionaries."""
-    mean = error.mean(2)  # NaN where any fold's path had ended
+    mean = error.mean(2)  # NaN where any fold did not try the level
     best = np.unravel_index(np.nanargmin(mean), mean.shape)
     spread = np.array([[_standard_error(entry - error[best], labels) for entry in row] for row in error])
     lowest = np.nanargmin(mean, axis=1)
