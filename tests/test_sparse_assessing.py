@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 
 import numpy as np
@@ -177,6 +178,12 @@ def test_labels_of_a_population_are_heard():
     series.attrs.pop("bin_width", None)
     with pytest.warns(EvidenceWarning, match="the frame rate is unknown"):
         DictionaryLearning(6, penalty=0.15, n_restarts=1, random_state=0).fit(series)
+    noisy = few.assign_coords(noise_sd=("unit", np.ones(16)))  # as `scale_by_noise` leaves it: a noise sd of 1
+    for scale, drowned in ((1.0, True), (10.0, False)):
+        with pytest.warns(EvidenceWarning) as caught:
+            DictionaryLearning(6, penalty=0.15 * scale, n_restarts=1, random_state=0).fit(scale * noisy)
+        said = r"reliability 0\.\d\d and 33 samples an atom would place atoms at \|cos\| 0\.\d\d even if the codes"
+        assert [bool(re.search(said, str(one.message))) for one in caught] == [drowned]
     with pytest.warns(EvidenceWarning, match=r"9 samples are fewer than counting needs, \d+ \(M N / \(M - k\)\)"):
         DictionaryLearning(9, penalty=0.15, n_restarts=1, random_state=0).fit(x[:9])
 

@@ -12,10 +12,13 @@ import xarray as xr
 
 from neurosparse.backend import limits
 from neurosparse.errors import DataWarning, EvidenceError, EvidenceWarning, InputError, NeurosparseWarning
+from neurosparse.sparse_coding.knowing import measured
 
 LOSSES = ("squared", "poisson", "sqrt")
 # Fewer leave a dictionary of a recording to chance; average repeats only where there are more.
 LEAST_STIMULI = 300
+# An atom's estimate by who knows all codes; what the data cannot place better than this carries no features.
+LEAST_CEILING = 0.9
 # Of the median range of the units: below it one is as good as constant.
 FAINT = 1e-4
 
@@ -86,7 +89,7 @@ def warn_of_evidence(learner: Any, X: Any, values: np.ndarray, names: np.ndarray
             warnings.warn(
                 f"{which.sum()} of {len(names)} units {verb}: {shown}.", DataWarning, stacklevel=stacklevel + 1
             )
-    problems = [*_sizes(learner, values), *_atoms(learner), *_samples(X)]
+    problems = [*_sizes(learner, values), *_atoms(learner), *_samples(X), *_noise(learner, X)]
     if problems:
         say(
             learner,
@@ -159,6 +162,23 @@ def _samples(X: Any) -> list[str]:
     if first == "time" and "bin_width" not in X.attrs:
         found.append("the frame rate is unknown")
     return found
+
+
+def _noise(learner: Any, X: Any) -> list[str]:
+    """Whether reliability times samples an atom is too little for any method, where the population knows its noise."""
+    if not isinstance(X, xr.DataArray) or not {"noise_sd", "n_repeats"} <= set(X.coords):
+        return []
+    data = measured(X, None, 1.0, learner.nan)
+    signal = float(np.trace(data.signal))
+    reliability = signal / (signal + float(np.trace(data.noise)))
+    ceiling = limits.cosine_ceiling(learner.n_atoms, data.n_samples, reliability)
+    if ceiling >= LEAST_CEILING:
+        return []
+    each = data.n_samples / learner.n_atoms
+    return [
+        f"reliability {reliability:.2f} and {each:.2g} samples an atom would place atoms at |cos| {ceiling:.2f} even if "
+        "the codes were known"
+    ]
 
 
 def _count(n: int) -> str:
