@@ -182,7 +182,7 @@ def test_labels_of_a_population_are_heard():
     for scale, drowned in ((1.0, True), (10.0, False)):
         with pytest.warns(EvidenceWarning) as caught:
             DictionaryLearning(6, penalty=0.15 * scale, n_restarts=1, random_state=0).fit(scale * noisy)
-        said = r"reliability 0\.\d\d and 33 samples an atom would place atoms at \|cos\| 0\.\d\d even if the codes"
+        said = r"reliability \d\.\d\d and 33 samples an atom would place atoms at \|cos\| \d\.\d\d even if the codes"
         assert [bool(re.search(said, str(one.message))) for one in caught] == [drowned]
     with pytest.warns(EvidenceWarning, match=r"9 samples are fewer than counting needs, \d+ \(M N / \(M - k\)\)"):
         DictionaryLearning(9, penalty=0.15, n_restarts=1, random_state=0).fit(x[:9])

@@ -176,8 +176,8 @@ def _noise(learner: Any, X: Any) -> list[str]:
         return []
     each = data.n_samples / learner.n_atoms
     return [
-        f"reliability {reliability:.2f} and {each:.2g} samples an atom would place atoms at |cos| {ceiling:.2f} even if "
-        "the codes were known"
+        f"reliability {reliability:.2f} and {each:.2g} samples an atom would place atoms at |cos| {ceiling:.2f} even "
+        "if the codes were known"
     ]
 
 
