@@ -14,9 +14,10 @@ residuals after Schnass 2018, with the gain in the objective itself as the crite
 & Zhu 2022, over-realized dictionary learning; how the surplus is let go is not theirs.
 """
 
-from neurosparse.backend.dictionary.fitting import Fit, Search, fit
+from neurosparse.backend.dictionary.fitting import Fit, fit
 from neurosparse.backend.dictionary.learner import Learner
 from neurosparse.backend.dictionary.penalty import PenaltyPath, choose_penalty
+from neurosparse.backend.dictionary.search import Search
 from neurosparse.backend.dictionary.settings import (
     OnStep,
     Random,
