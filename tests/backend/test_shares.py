@@ -142,21 +142,31 @@ def test_the_law_of_signs_is_that_of_drawn_signs():
     assert resigned_law(np.zeros((5, 5)), np.arange(5)).sf(1.0) == 0
 
 
-def test_planted_shares_are_those_estimated_of_planted_targets():
+@pytest.mark.parametrize(("share", "size"), [(0.1, 0.7), (0.4, 2.0)])
+def test_planted_shares_are_those_estimated_of_planted_targets(share, size):
     rng = np.random.default_rng(0)
     x = rng.standard_normal((80, 5))
     form = share_form(x, np.arange(80), "quadratic")
 
     def plain():
-        return x + 0.7 * rng.standard_normal((80, 5))
+        return x + size * rng.standard_normal((80, 5))
 
-    made = np.array([form.share(plant_quadratics(x, plain(), 0.1, rng)).value for _ in range(150)])
-    drawn = np.concatenate([planted_shares(form, x, plain(), 0.1, 50, rng) for _ in range(10)])
-    assert drawn.mean() == pytest.approx(made.mean(), abs=3 * made.std() / np.sqrt(150))
-    assert drawn.std() == pytest.approx(made.std(), rel=0.2)
-    wide = planted_shares(form, x, np.hstack([plain() for _ in range(8)]), 0.1, 100, rng)  # 40 targets, 32 planted
+    made = np.array([form.share(plant_quadratics(x, plain(), share, rng)).value for _ in range(200)])
+    drawn = np.concatenate([planted_shares(form, x, plain(), share, 50, rng) for _ in range(10)])
+    assert drawn.mean() == pytest.approx(made.mean(), abs=3 * made.std() / np.sqrt(200))
+    assert drawn.std() == pytest.approx(made.std(), rel=0.15)
+    wide = planted_shares(form, x, np.hstack([plain() for _ in range(8)]), share, 100, rng)  # 40 targets, 32 planted
     assert wide.mean() == pytest.approx(made.mean(), abs=0.02)
-    assert wide.std() < 0.6 * drawn.std()
+    assert 0.3 < wide.std() / drawn.std() < 0.6
+
+
+def test_planted_products_are_free_of_their_two_directions():
+    x, y = np.random.default_rng(0).standard_normal((2, 80, 5))
+    planted = plant_quadratics(x, y, 1 - 1e-12, np.random.default_rng(5))
+    rng = np.random.default_rng(5)
+    for _ in range(2):
+        along = (x - x.mean(axis=0)) @ rng.standard_normal((5, 5))
+        assert np.abs(np.mean(along * planted, axis=0)).max() < 1e-5
 
 
 def test_p_of_a_linear_share_is_uniform_over_unrelated_codes():

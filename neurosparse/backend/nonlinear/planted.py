@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosparse.backend.linear.share import resigned_sums
 from neurosparse.backend.nonlinear.shares import ShareForm
 
 Array = NDArray[np.floating]
@@ -53,13 +52,15 @@ def planted_shares(form: ShareForm, x: Array, y: Array, share: float, n_draws: i
     2 n^2 flops a draw and target, for at most 32 targets.
     """
     t = min(y.shape[1], MOST_PLANTED)
-    noise = np.sqrt(1 - share) * form.noise(y)
-    drawn = resigned_sums(form.between * (noise @ noise.T / y.shape[1]), form.codes, n_draws, rng)
+    noise = form.noise(y)
+    fitted = _standardised(y) - form.residuals(y)
+    drawn = np.empty(n_draws)
     for index in range(n_draws):
         of = rng.choice(y.shape[1], t, replace=False)
         signs = rng.choice([-1.0, 1.0], size=form.codes.max() + 1)[form.codes]
-        products = np.sqrt(share) * _products(x, t, rng)
-        drawn[index] += float(np.vdot(form.between @ products, products + 2 * signs[:, None] * noise[:, of])) / t
+        target = plant_quadratics(x, fitted[:, of] + signs[:, None] * noise[:, of], share, rng)
+        # between sees nothing linear, so the targets need not be freed of it
+        drawn[index] = float(np.mean(np.einsum("it,it->t", target, form.between @ target) / target.var(axis=0)))
     return form.scale * drawn
 
 
