@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from neurosparse.backend.baselines import random_dictionary
-from neurosparse.backend.dictionary import Learner, Settings, choose_penalty, fit, reference_penalty
+from neurosparse.backend.dictionary import Learner, Search, Settings, choose_penalty, fit, reference_penalty
 from neurosparse.backend.dictionary import learner as learning
+from neurosparse.backend.dictionary import penalty as choosing
 from neurosparse.backend.dictionary.annealing import RATE, block_size, still_pays
 from neurosparse.backend.dictionary.residuals import directions
 from neurosparse.backend.inference import objective
@@ -141,6 +142,27 @@ def test_the_dictionary_annealed_for_the_choice_of_a_penalty_is_a_start():
     working = [step["penalty"] for step in history if step["stage"] == "anneal"]
     assert len(set(working)) == 1
     assert working[0] >= path.penalty
+    search = Search(x, 16, path.penalty, Settings(), random_state=0, start=path.dictionary)
+    torch.testing.assert_close(search.runs[0].learner.dictionary, path.dictionary)
+
+
+def test_the_largest_penalty_within_one_standard_error_of_the_best_is_taken(monkeypatch):
+    x, _ = planted()
+    spread = np.where(np.arange(120) % 2, 0.2, -0.2)  # a standard error of .018 over the 120 samples held out
+    error = np.full((len(choosing.LEVELS), 120), np.nan)
+    for level, mean in {3: 0.96, 4: 0.95, 5: 0.935, 6: 0.93, 7: 0.94}.items():
+        error[level] = mean + spread
+    atoms = {level: torch.full((1, 1), float(level)) for level in range(3, 8)}
+    monkeypatch.setattr(choosing, "descend", lambda *_, **__: choosing.Descent(error, atoms))
+    path = choose_penalty(x, 16, Settings(), random_state=0)
+    assert path.penalty == pytest.approx(choosing.LEVELS[5] * reference_penalty(x, 16))
+    assert path.dictionary.item() == 5
+    np.testing.assert_allclose(path.error, [0.96, 0.95, 0.935, 0.93, 0.94])
+    np.testing.assert_allclose(path.standard_error, 0.2 / np.sqrt(120))
+    error[3:6] += 1  # where the best is below what annealing goes to, the start stays there
+    assert choose_penalty(x, 16, Settings(), random_state=0).dictionary.item() == 6
+    error[6] += 1
+    assert choose_penalty(x, 16, Settings(), random_state=0).dictionary.item() == 6
 
 
 def test_codes_kept_without_their_zeros_change_nothing(monkeypatch):
@@ -282,6 +304,12 @@ def test_scale_changes_nothing_but_the_scale():
 def test_noisier_data_get_a_higher_penalty():
     quiet, loud = (choose_penalty(planted(noise=noise)[0], 16, Settings(), random_state=0) for noise in (0.02, 0.4))
     assert loud.penalty > 2 * quiet.penalty
+    # The way starts at .4 of the reference; where that is best, what lies above is tried as well.
+    reference = reference_penalty(planted(noise=0.4)[0], 16)
+    assert loud.penalties[0] == pytest.approx(0.7 * reference)
+    assert loud.penalty == loud.penalties[0]
+    assert quiet.penalties[0] < 0.5 * reference
+    assert (np.diff(loud.penalties) < 0).all()
     best = loud.error.argmin()
     chosen = int(np.flatnonzero(loud.penalties == loud.penalty)[0])
     assert loud.error[chosen] <= loud.error[best] + loud.standard_error[best]
