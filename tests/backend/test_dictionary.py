@@ -309,6 +309,7 @@ def test_noisier_data_get_a_higher_penalty():
     assert loud.penalties[0] == pytest.approx(0.7 * reference)
     assert loud.penalty == loud.penalties[0]
     assert quiet.penalties[0] < 0.5 * reference
+    assert len(loud.penalties) < len(quiet.penalties)  # it ends where the error has clearly risen
     assert (np.diff(loud.penalties) < 0).all()
     best = loud.error.argmin()
     chosen = int(np.flatnonzero(loud.penalties == loud.penalty)[0])
