@@ -81,6 +81,10 @@ def test_shifts_stay_within_stretches_and_exchanges_within_equal_lengths():
     moved = np.abs(split.orders - np.arange(1500))
     assert moved.min() >= least
     assert len(np.unique(split.orders[:, 0])) > 10
+    x, y = recorded([400, 600, 500], np.random.default_rng(0), decay=0.0)
+    options = {"n_folds": 3, "n_permutations": 19, "seeds": np.arange(6)}
+    split = split_sessions(x.values, y.values, np.arange(1500) * 0.1, codes, **options)  # time runs on
+    np.testing.assert_array_equal(codes[split.orders], np.tile(codes, (19, 1)))
     codes, split = split_of([100, 100, 100, 100, 150])
     assert split.attrs["null"].startswith("whole groups of equal length change places")
     assert (split.orders[:, 400:] == np.arange(400, 550)).all()
