@@ -11,6 +11,7 @@ from neurosparse import population
 from neurosparse.errors import EvidenceWarning, InputError
 from neurosparse.identifiability import linear_identifiability, representational_similarity
 from neurosparse.identifiability.sessions import split_sessions
+from neurosparse.identifiability.splits import breaks
 
 QUICK = {"n_bootstraps": 0, "panel": False, "directions": ["x->y"]}
 
@@ -67,6 +68,7 @@ def test_a_gap_is_left_where_time_runs_on_across_a_border():
     assert gap > 5
     for train, test in split.folds:
         assert np.abs(train[:, None] - test).min() == gap + 1
+    assert np.flatnonzero(breaks(np.array([0.0, 1, 2, 5, 6, 0, 1]))).tolist() == [2, 4]  # a jump, and a new start
     broken = np.where(np.arange(600) < 300, time, time + 50)
     train, test = next(one for one in split_sessions(x, y, broken, codes, **options).folds if 300 in one[1])
     assert (299 in train) or codes[299] in codes[test]

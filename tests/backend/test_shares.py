@@ -160,6 +160,15 @@ def test_planted_shares_are_those_estimated_of_planted_targets(share, size):
     assert 0.3 < wide.std() / drawn.std() < 0.6
 
 
+def test_what_is_nonlinear_already_is_noise_to_what_is_planted():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((120, 4))
+    y = plant_quadratics(x, x + rng.standard_normal((120, 4)), 0.5, rng)
+    form = share_form(x, np.arange(120), "quadratic")
+    assert form.share(y).value > 0.35
+    assert planted_shares(form, x, y, 0.1, 100, rng).mean() == pytest.approx(0.1, abs=0.04)
+
+
 def test_planted_products_are_free_of_their_two_directions():
     x, y = np.random.default_rng(0).standard_normal((2, 80, 5))
     planted = plant_quadratics(x, y, 1 - 1e-12, np.random.default_rng(5))
