@@ -174,8 +174,8 @@ def planted(plan: Plan, *, narrow: bool = False, random_state: Any = None) -> tu
 def fit_planted(plan: Plan, *, narrow: bool = False, random_state: Any = None) -> World:
     """Learn the dictionary of a planted world as a user would, told its size alone, and score it.
 
-    The penalty is chosen by held-out entries; the fit is the short one of `surrogate`, which ends within .02 of the
-    long one. Chance: random directions, isotropic and of the samples' covariance; codes of other samples; and the
+    The penalty is chosen by held-out entries; the fit goes on from the start made there, by the short schedule of
+    `surrogate`. Chance: random directions, isotropic and of the samples' covariance; codes of other samples; and the
     dictionary of a Gaussian with the samples' mean and covariance.
     """
     random = random_state_of(random_state)
