@@ -29,8 +29,9 @@ class DictionaryLearning(LearnedDictionary):
         At most the number of samples; 30 samples or more an atom are wanted. With too many, the last ones (atoms are
         sorted by utility) are used less and can be left out.
     penalty : float or "auto"
-        In units of the data. ``"auto"`` takes the largest whose dictionary, learned from four fifths of the samples,
-        foretells hidden entries of the others within one standard error of the best: no label, no sparsity is given.
+        In units of the data. ``"auto"`` takes the largest whose dictionary, learned from nine tenths of the samples
+        (four fifths of fewer than 500), foretells hidden entries of the others no worse than the best, within two
+        standard errors of the difference: no label, no sparsity is given.
     codes : {"nonnegative", "signed"}
     atoms : {"signed", "nonnegative"}
         Signed for centred or scaled responses; non-negative where a feature can only add, as in raw counts.
@@ -51,7 +52,7 @@ class DictionaryLearning(LearnedDictionary):
     max_iter : int
         Rounds at the final penalty, at the most.
     tol : float
-        Settled: over five rounds the objective fell by a smaller share.
+        Settled: in two rounds the objective fell by less than two fifths of this share.
     device : {"auto", "cpu", "cuda"} or torch.device
     random_state : int, numpy.random.RandomState or None
     nan : {"raise", "drop"}

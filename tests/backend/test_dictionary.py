@@ -123,7 +123,7 @@ def test_holding_penalties_finds_atoms_that_a_short_stay_misses():
         assert len(set(penalties)) == Settings().levels
         assert (np.diff(penalties) <= 0).all()
     assert found[40] > 0.95
-    assert found[1] < 0.5
+    assert found[1] < 0.6
 
 
 def test_a_start_is_no_truth_that_was_drawn_from_the_same_seed():
@@ -146,23 +146,36 @@ def test_the_dictionary_annealed_for_the_choice_of_a_penalty_is_a_start():
     torch.testing.assert_close(search.runs[0].learner.dictionary, path.dictionary)
 
 
-def test_the_largest_penalty_within_one_standard_error_of_the_best_is_taken(monkeypatch):
-    x, _ = planted()
-    spread = np.where(np.arange(120) % 2, 0.2, -0.2)  # a standard error of .018 over the 120 samples held out
-    error = np.full((len(choosing.LEVELS), 120), np.nan)
-    for level, mean in {3: 0.96, 4: 0.95, 5: 0.935, 6: 0.93, 7: 0.94}.items():
-        error[level] = mean + spread
+def test_the_largest_penalty_within_two_standard_errors_of_the_best_is_taken(monkeypatch):
+    x, _ = planted()  # of 600 samples 100 are held out
+    samples, other = np.where(np.arange(100) % 2, 1.0, -1.0), np.where(np.arange(100) < 50, 0.2, -0.2)
+    error = np.full((len(choosing.LEVELS), 100), np.nan)
+    for level, mean in {3: 0.98, 4: 0.972, 5: 0.965, 6: 0.93, 7: 0.94}.items():
+        error[level] = mean + samples + (level != 6) * other  # samples differ more (.1) than from the best (.02)
     atoms = {level: torch.full((1, 1), float(level)) for level in range(3, 8)}
     monkeypatch.setattr(choosing, "descend", lambda *_, **__: choosing.Descent(error, atoms))
     path = choose_penalty(x, 16, Settings(), random_state=0)
     assert path.penalty == pytest.approx(choosing.LEVELS[5] * reference_penalty(x, 16))
     assert path.dictionary.item() == 5
-    np.testing.assert_allclose(path.error, [0.96, 0.95, 0.935, 0.93, 0.94])
-    np.testing.assert_allclose(path.standard_error, 0.2 / np.sqrt(120))
+    np.testing.assert_allclose(path.error, [0.98, 0.972, 0.965, 0.93, 0.94])
+    np.testing.assert_allclose(path.standard_error, [0.02, 0.02, 0.02, 0, 0.02], atol=1e-12)
     error[3:6] += 1  # where the best is below what annealing goes to, the start stays there
     assert choose_penalty(x, 16, Settings(), random_state=0).dictionary.item() == 6
     error[6] += 1
     assert choose_penalty(x, 16, Settings(), random_state=0).dictionary.item() == 6
+
+
+@pytest.mark.parametrize(("n_samples", "n_test"), [(60, 12), (300, 60), (600, 100), (3000, 300), (8000, 500)])
+def test_samples_held_out_are_enough_to_foretell_and_few_of_few(monkeypatch, n_samples, n_test):
+    seen = []
+
+    def looked_at(train, test, *_, **__):
+        seen.append((len(train), len(test)))
+        return choosing.Descent(np.zeros((len(choosing.LEVELS), len(test))), {0: torch.ones((1, 1))})
+
+    monkeypatch.setattr(choosing, "descend", looked_at)
+    choose_penalty(planted(n_samples=n_samples)[0], 16, Settings(), random_state=0)
+    assert seen == [(n_samples - n_test, n_test)]
 
 
 def test_codes_kept_without_their_zeros_change_nothing(monkeypatch):
@@ -307,14 +320,14 @@ def test_noisier_data_get_a_higher_penalty():
     # The way starts at .4 of the reference; where that is best, what lies above is tried as well.
     reference = reference_penalty(planted(noise=0.4)[0], 16)
     assert loud.penalties[0] == pytest.approx(0.7 * reference)
-    assert loud.penalty == loud.penalties[0]
+    assert loud.penalty > 0.45 * reference
     assert quiet.penalties[0] < 0.5 * reference
     assert len(loud.penalties) < len(quiet.penalties)  # it ends where the error has clearly risen
     assert (np.diff(loud.penalties) < 0).all()
     best = loud.error.argmin()
     chosen = int(np.flatnonzero(loud.penalties == loud.penalty)[0])
-    assert loud.error[chosen] <= loud.error[best] + loud.standard_error[best]
-    assert chosen == 0 or loud.error[chosen - 1] > loud.error[best] + loud.standard_error[best]
+    assert loud.error[chosen] <= loud.error[best] + 2 * loud.standard_error[chosen]
+    assert chosen == 0 or loud.error[chosen - 1] > loud.error[best] + 2 * loud.standard_error[chosen - 1]
 
 
 def test_same_random_state_same_result_and_state_round_trip():

@@ -34,18 +34,20 @@ def block(learner: Learner, penalty: float, random: Random, *, on_step: Callable
     return float(np.mean(objectives))
 
 
-def still_pays(means: Sequence[float], learner: Learner) -> bool:
+def still_pays(means: Sequence[float], learner: Learner, most: int | None = None) -> bool:
     """Whether another block at the same penalty is worth its while: a second one always, then if the last one gained.
 
-    Few samples an atom take many passes, many samples take few.
+    Few samples an atom take many passes, many samples take few; `most` is `Settings.hold` if not given.
     """
-    if len(means) < 2 or len(means) >= learner.settings.hold:
-        return len(means) < learner.settings.hold
+    most = learner.settings.hold if most is None else most
+    if len(means) < 2 or len(means) >= most:
+        return len(means) < most
     return means[-2] - means[-1] > RATE * block_size(learner) * means[-2]
 
 
-def hold(learner: Learner, penalty: float, random: Random) -> None:
-    """Blocks at one penalty for as long as they pay."""
+def hold(learner: Learner, penalty: float, random: Random, most: int | None = None) -> float:
+    """Blocks at one penalty for as long as they pay. Returns the mean objective of the last one."""
     means: list[float] = []
-    while still_pays(means, learner):
+    while still_pays(means, learner, most):
         means.append(block(learner, penalty, random))
+    return means[-1]

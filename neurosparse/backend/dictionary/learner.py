@@ -34,6 +34,8 @@ WORTH = 1e-4
 # Events, as a share of the mean atom's, that an atom's mean amplitude is shrunk by: large codes of a single sample
 # are no evidence.
 DOUBT = 0.3
+# How far a stride goes on, of the way between the last two steps.
+FURTHEST = 0.95
 
 
 class Learner:
@@ -60,13 +62,14 @@ class Learner:
         self.order = np.arange(0)  # of samples not yet drawn
         self.objective = float("inf")
         self.kept: list[Tensor] | None = None  # codes of the round before, a part of the samples each
+        self.swept, self.strides = self.dictionary, 0  # strides so far, and where the last ended before it went on
+        self.recent: Tensor | None = None  # codes that batches start from, (sample, atom), where that pays
+        self.n_fixed, self.eager = 0, 1.0  # so many atoms stay where they are in `learn_from`, at this much penalty
 
     @classmethod
     def at_random(cls, x: Tensor, n_atoms: int, settings: Settings, random: Random) -> Learner:
         """A learner of atoms in random directions, from a generator of its own: a planted truth may share the seed."""
-        start = np.random.RandomState(random.randint(2**31)).standard_normal((n_atoms, x.shape[1]))
-        start = np.abs(start) if settings.atoms == "nonnegative" else start
-        return cls(x, torch.as_tensor(start).to(x), settings)
+        return cls(x, _random_atoms(n_atoms, x, settings, random), settings)
 
     @property
     def codes(self) -> Tensor:
@@ -77,7 +80,7 @@ class Learner:
 
     def state(self) -> dict[str, np.ndarray]:
         """Everything that `from_state` needs beside the samples and settings, as numpy arrays."""
-        tensors = {"dictionary": self.dictionary, "offset": self.offset}
+        tensors = {"dictionary": self.dictionary, "offset": self.offset, "swept": self.swept}
         codes = {}
         if self.kept is not None:
             known = vstack([csr_array(part.to_dense().cpu().numpy()) for part in self.kept], format="csr")
@@ -85,7 +88,7 @@ class Learner:
         return (
             {name: value.cpu().numpy().copy() for name, value in tensors.items()}
             | codes
-            | {"objective": np.array(self.objective), "order": self.order.copy()}
+            | {"objective": np.array(self.objective), "order": self.order.copy(), "strides": np.array(self.strides)}
             | {f"statistics.{name}": value for name, value in self.statistics.state().items()}
         )
 
@@ -93,13 +96,16 @@ class Learner:
     def from_state(cls, state: Mapping[str, np.ndarray], x: Tensor, settings: Settings) -> Learner:
         """The learner that gave `state`, on the same samples."""
         learner = cls(x, torch.tensor(state["dictionary"]).to(x), settings)
-        learner.dictionary, learner.offset = (torch.tensor(state[name]).to(x) for name in ("dictionary", "offset"))
+        learner.dictionary, learner.offset, learner.swept = (
+            torch.tensor(state[name]).to(x) for name in ("dictionary", "offset", "swept")
+        )
         if "codes.data" in state:
             arrays = tuple(state[f"codes.{name}"] for name in _CSR)
             codes = csr_array(arrays, shape=(len(x), len(learner.dictionary)))
             parts = (torch.from_numpy(codes[i : i + CHUNK].toarray()).to(x) for i in range(0, len(x), CHUNK))
             learner.kept = [learner._to_keep(part) for part in parts]
         learner.order, learner.objective = np.array(state["order"]), float(state["objective"])
+        learner.strides = int(state["strides"])
         learner.statistics.restore({name: state[f"statistics.{name}"] for name in Statistics.NAMES})
         return learner
 
@@ -111,6 +117,29 @@ class Learner:
         if self.settings.offset:
             self.offset = self.statistics.offset(self.dictionary)
         return self.objective
+
+    def stride(self, penalty: float) -> float:
+        """A `step`, and on in the direction from the one before (Nesterov's); back where that raised the objective.
+
+        Returns the objective before; `rest` ends a walk. Two to three times fewer rounds than steps.
+        """
+        was = self.objective
+        if self.step(penalty) > was and self.strides:
+            self.dictionary, self.strides = self.swept, 0
+            self.step(penalty)
+        before = self.swept if self.strides else self.dictionary
+        onward = min(FURTHEST, self.strides / (self.strides + 3)) * (self.dictionary - before)
+        self.swept, self.strides = self.dictionary, self.strides + 1
+        self.dictionary = self.swept + onward
+        if self._nonnegative:
+            self.dictionary = self.dictionary.clamp(min=0)
+        self.dictionary = self.dictionary / self.dictionary.norm(dim=1, keepdim=True)
+        return self.objective
+
+    def rest(self) -> None:
+        """Where the last `stride` would have ended as a `step`."""
+        if self.strides:
+            self.dictionary, self.strides = self.swept, 0
 
     def infer(self, penalty: float, code_tol: float = CODE_TOL) -> None:
         """Codes of all samples for the dictionary as it stands, their statistics, and the objective."""
@@ -136,23 +165,34 @@ class Learner:
         if len(self.order) < size:
             self.order = random.permutation(len(self.x))
         rows, self.order = self.order[:size], self.order[size:]
-        batch = self.x if size == len(self.x) else self.x[torch.as_tensor(rows).to(self.x.device)]
-        return self.learn_from(batch, penalty, memory(self.settings, len(self.x), len(self.dictionary)))
+        picked = slice(None) if size == len(self.x) else torch.as_tensor(rows).to(self.x.device)
+        window = memory(self.settings, len(self.x), len(self.dictionary))
+        return self.learn_from(self.x[picked], penalty, window, picked)
 
-    def learn_from(self, batch: Tensor, penalty: float, window: float) -> float:
-        """One step from these samples: their codes join the statistics, which remember about `window` samples."""
+    def learn_from(self, batch: Tensor, penalty: float, window: float, rows: Tensor | slice | None = None) -> float:
+        """One step from these samples: their codes join the statistics, which remember about `window` samples.
+
+        `rows` are their numbers: codes start from where `recent` has them, if that is kept, and are left there.
+        """
+        fixed, penalties = self.n_fixed, batch.new_full((len(self.dictionary),), penalty)
+        penalties[:fixed] *= self.eager
         found = encode_checked(
             batch - self.offset,
             self.dictionary,
-            penalty,
+            penalties,
             codes=self.settings.codes,
+            initial=None if rows is None or self.recent is None else self.recent[rows],
             tol=ROUGH_TOL,
             solver=self.settings.solver,
         )
+        if rows is not None and self.recent is not None:
+            self.recent[rows] = found.codes
         self.statistics.scale(max(0.0, 1 - len(batch) / window))
         self.statistics.add(found.codes, batch)
         gram, cross = self.statistics.centred(self.settings.offset)
-        self.dictionary = regress(self.dictionary, gram, cross, self._nonnegative)
+        known, free = self.dictionary[:fixed], self.dictionary[fixed:]
+        free = regress(free, gram[fixed:, fixed:], cross[fixed:] - gram[fixed:, :fixed] @ known, self._nonnegative)
+        self.dictionary = torch.cat([known, free]) if fixed else free
         if self.settings.offset:
             self.offset = self.statistics.offset(self.dictionary)
         self.kept = None
@@ -181,6 +221,20 @@ class Learner:
             solver=self.settings.solver,
         )
         return float(found.objective.double().mean()), rows - found.codes @ self.dictionary
+
+    def dispensable(self) -> Tensor:
+        """Least first to go: utility, less what the most similar atom would take over, (atom,)."""
+        return self.utility() * (1 - self._likeness().amax(1).square())
+
+    def restart(self, kept: Tensor, random: Random) -> None:
+        """The atoms whose numbers are given come first; the others start anew, with all statistics."""
+        new = _random_atoms(len(self.dictionary) - len(kept), self.x, self.settings, random)
+        self.start_from(torch.cat([self.dictionary[kept], new]))
+
+    def start_from(self, dictionary: Tensor) -> None:
+        """Other atoms, of which nothing is known yet."""
+        self.dictionary = dictionary / dictionary.norm(dim=1, keepdim=True)
+        self.statistics, self.kept = self._empty(), None
 
     def thin(self, n_atoms: int) -> None:
         """Let go of the atoms that others can stand in for, or that have small codes, until `n_atoms` are left.
@@ -218,7 +272,7 @@ class Learner:
             Whether the objective fell. If not, everything is as it was.
         """
         before, was = self._snapshot(), self.judge(penalty)[0]
-        value = self._dispensable().clamp(min=torch.finfo(self.x.dtype).tiny).log()
+        value = self.dispensable().clamp(min=torch.finfo(self.x.dtype).tiny).log()
         if daring:
             value = value + daring * torch.as_tensor(random.gumbel(size=len(value))).to(value)
         worst = torch.argsort(value)[:n_atoms]
@@ -249,10 +303,6 @@ class Learner:
     def _to_keep(self, codes: Tensor) -> Tensor:
         return codes.to_sparse() if len(self.x) * len(self.dictionary) > DENSE_ENTRIES else codes
 
-    def _dispensable(self) -> Tensor:
-        """Utility, less what the most similar atom would take over."""
-        return self.utility() * (1 - self._likeness().amax(1).square())
-
     def _likeness(self) -> Tensor:
         """How far atoms can stand in for each other: their cosines, 0 with themselves, (atom, atom)."""
         cosine = self.dictionary @ self.dictionary.T
@@ -266,6 +316,11 @@ class Learner:
 
     def _restore(self, snapshot: _Snapshot) -> None:
         self.dictionary, self.offset, self.statistics, self.kept, self.objective, self.order = snapshot
+
+
+def _random_atoms(n_atoms: int, x: Tensor, settings: Settings, random: Random) -> Tensor:
+    atoms = np.random.RandomState(random.randint(2**31)).standard_normal((n_atoms, x.shape[1]))
+    return torch.as_tensor(np.abs(atoms) if settings.atoms == "nonnegative" else atoms).to(x)
 
 
 class _Snapshot(NamedTuple):

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from neurosparse.backend.dictionary import relearning
 from neurosparse.backend.dictionary.annealing import block, block_size, still_pays
 from neurosparse.backend.dictionary.learner import Learner
 from neurosparse.backend.dictionary.settings import (
@@ -19,6 +20,7 @@ from neurosparse.backend.dictionary.settings import (
     OnStep,
     Settings,
     Step,
+    few_samples,
     n_at_first,
     random_state_of,
     reference_penalty,
@@ -43,7 +45,7 @@ class Search:
 
     Attributes
     ----------
-    stage : {"anneal", "thin", "replace", "descend", "compare", "settle", "done"}
+    stage : {"anneal", "relearn", "thin", "replace", "descend", "compare", "settle", "done"}
     runs : list
         The one at work and the best of those before it.
     """
@@ -62,13 +64,14 @@ class Search:
         self.x, self.n_atoms, self.penalty, self.settings = x, n_atoms, penalty, settings
         self.n_restarts, self.random, self.on_step = n_restarts, random_state_of(random_state), on_step
         self.quick = x.float()
-        reference = reference_penalty(x, n_atoms, offset=settings.offset)
+        self.reference = reference = reference_penalty(x, n_atoms, offset=settings.offset)
         self.working = max(penalty, WORKING_LEVEL * reference)
         self.penalties = np.geomspace(
             max(settings.first_level * reference, self.working), self.working, max(settings.levels, 1)
         )
         self.thinning = max(penalty, min(self.working, THIN_LEVEL * reference))
         self.runs: list[_Run] = []
+        self.earlier, self.again = torch.zeros(0), start is not None
         self.number, self.converged, self.found = 0, False, list[float]()
         self._start(start)
         n_last = settings.levels * block_size(self.runs[0].learner) // 4 if self.working > penalty else 0
@@ -89,6 +92,7 @@ class Search:
             "count": self.count,
             "failures": self.failures,
             "at_once": self.at_once,
+            "again": self.again,
             "seen": self.seen,
             "found": self.found,
             "position": int(generator["state"]["pos"]),
@@ -96,6 +100,7 @@ class Search:
             "runs": [{"number": run.number, "history": run.history} for run in self.runs],
         }
         arrays["search"] = np.frombuffer(json.dumps(said).encode(), dtype=np.uint8).copy()
+        arrays["earlier"] = self.earlier.cpu().numpy().copy()
         for i, run in enumerate(self.runs):
             arrays |= {f"run{i}.{name}": value for name, value in run.learner.state().items()}
         return arrays
@@ -103,8 +108,9 @@ class Search:
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         """Go on from where `state` was taken."""
         said = json.loads(bytes(np.asarray(state["search"])).decode())
-        for name in ("stage", "number", "count", "failures", "at_once", "seen", "found"):
+        for name in ("stage", "number", "count", "failures", "at_once", "again", "seen", "found"):
             setattr(self, name, said[name])
+        self.earlier = torch.tensor(np.asarray(state["earlier"])).to(self.quick)
         has_gauss, gauss = said["gauss"]
         self.random.set_state(("MT19937", np.asarray(state["random.keys"]), said["position"], has_gauss, gauss))
         self.runs = []
@@ -121,6 +127,8 @@ class Search:
             learner = Learner(self.quick, annealed.to(self.quick), self.settings)
         self.runs.insert(0, _Run(learner, self.number, []))
         self.stage, self.count = "anneal", 0 if annealed is None else len(self.penalties) - 1
+        if annealed is not None and few_samples(self.settings, len(self.x), self.n_atoms):
+            self.stage, self.count = "relearn", 0
         self.failures, self.seen = 0, list[float]()
         self.at_once = max(1, self.n_atoms // FIRST_SHARE)
 
@@ -146,7 +154,23 @@ class Search:
             return
         self.count, self.seen = self.count + 1, []
         if self.count >= len(self.penalties):
-            self.stage, self.count = "thin", 0
+            self.stage, self.count = "relearn", 0
+
+    def _relearn(self) -> None:
+        """Where samples are few; undone at the end if the objective is none the lower."""
+        learner = self.runs[0].learner
+        stages = relearning.stages(self.settings, len(self.x), self.n_atoms, again=self.again)
+        if self.count == len(stages):
+            if stages:
+                relearning.keep_if_better(learner, self.earlier, self.seen[0], self.working, self.random)
+            self.stage, self.count, self.seen, self.again = "thin", 0, [], False
+            return
+        if self.count == 0:
+            self.earlier, self.seen = learner.dictionary.clone(), [learner.judge(self.working)[0]]
+        objective = relearning.relearn(learner, stages[self.count], self.reference, self.random)
+        n_new = round((1 - stages[self.count].share) * self.n_atoms)
+        self._record(objective, relearning.FREE_LEVEL * self.reference, n_new)
+        self.count += 1
 
     def _thin(self) -> None:
         """A share of the surplus at a time, so that those left take over before more go."""
@@ -187,6 +211,7 @@ class Search:
         """A few rounds over all samples, so that starts can be told apart; then the next start or the end."""
         if self.n_restarts > 1 and not self._round(10 * self.settings.tol, max(1, self.settings.max_iter // 8)):
             return
+        self.runs[0].learner.rest()
         self.found.append(self.runs[0].learner.objective)
         self.runs = sorted(self.runs, key=lambda run: run.learner.objective)[:1]
         self.number += 1
@@ -206,17 +231,18 @@ class Search:
 
     def _settle(self) -> None:
         if self._round(self.settings.tol, self.settings.max_iter):
+            self.runs[0].learner.rest()
             self.converged = self._fell(self.settings.tol)
             self.stage = "done"
 
     def _round(self, tol: float, limit: int) -> bool:
         """One round over all samples; whether it was the last one wanted."""
-        self.seen.append(self.runs[0].learner.step(self.penalty))
+        self.seen.append(self.runs[0].learner.stride(self.penalty))
         self._record(self.seen[-1], self.penalty)
         return self._fell(tol) or len(self.seen) >= limit
 
     def _fell(self, tol: float) -> bool:
-        return len(self.seen) > 5 and self.seen[-6] - self.seen[-1] <= tol * self.seen[-6]
+        return len(self.seen) > 2 and self.seen[-3] - self.seen[-1] <= 0.4 * tol * self.seen[-3]
 
 
 class _Run(NamedTuple):

@@ -36,7 +36,7 @@ class Settings:
     max_iter : int
         Rounds of settling at the final penalty, at the most.
     tol : float
-        Settled: the objective fell by a smaller share than this over five rounds.
+        Settled: in two rounds the objective fell by less than two fifths of this share.
     first_level : float
         Multiple of `reference_penalty` where annealing starts.
     levels : int
@@ -49,6 +49,8 @@ class Settings:
     surplus : float
         Share of atoms that are learned beyond those wanted, and let go once annealing is over: where every true atom
         has several candidates few are missed.
+    relearnings : int
+        Stages of `relearning` where samples are few; 0 for none.
     batch, window : int or None
         Samples of a batch, and how many of the last ones the statistics remember. None: by the numbers of samples and
         atoms, see `batch_size` and `memory`.
@@ -70,6 +72,7 @@ class Settings:
     block: int | None = None
     hold: int = 40
     surplus: float = 0.25
+    relearnings: int = 10
     batch: int | None = None
     window: int | None = None
     patience: int = 3
@@ -80,10 +83,19 @@ class Settings:
 # Replacement works at no less than this multiple of `reference_penalty`: below, wrong atoms share the work of right
 # ones too well for a new atom to take its place.
 WORKING_LEVEL = 0.15
+# Samples an atom that are few.
+FEW = 6
+
+
+def few_samples(settings: Settings, n_samples: int, n_atoms: int) -> bool:
+    """Whether there are so few samples an atom that `relearning` finds what annealing a surplus does not."""
+    return bool(settings.relearnings) and n_atoms > 1 and n_samples < FEW * n_atoms
 
 
 def n_at_first(settings: Settings, n_samples: int, n_atoms: int) -> int:
-    """Atoms to begin with: the surplus included, but no more than samples."""
+    """Atoms to begin with: the surplus included where there are samples to learn it from."""
+    if few_samples(settings, n_samples, n_atoms):
+        return n_atoms
     return max(n_atoms, min(n_atoms + round(settings.surplus * n_atoms), n_samples))
 
 

@@ -128,7 +128,7 @@ def encode(
 def encode_checked(
     x: Tensor,
     dictionary: Tensor,
-    penalty: float,
+    penalty: float | Tensor,
     *,
     codes: Codes = "nonnegative",
     initial: Tensor | None = None,
@@ -143,9 +143,10 @@ def encode_checked(
     x, dictionary : (sample, unit), (atom, unit) tensor
         Finite, of one dtype on one device; `tol` is at least 1e-5 where that is float32.
     penalty, codes, initial, tol, max_iter, solver
-        As in `encode`; one penalty for all atoms, above 0.
+        As in `encode`; above 0, one penalty for all atoms or a tensor (atom,) like x.
     """
-    problem = scaled(x, dictionary, x.new_full((len(dictionary),), penalty), codes == "nonnegative", None)
+    penalties = penalty if isinstance(penalty, Tensor) else x.new_full((len(dictionary),), penalty)
+    problem = scaled(x, dictionary, penalties, codes == "nonnegative", None)
     found = _solved(problem, Start(initial, problem), tol, max_iter, solver)
     return found._replace(penalty=penalty)
 

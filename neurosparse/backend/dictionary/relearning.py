@@ -1,0 +1,86 @@
+"""The most useful atoms stay, the others are learned anew, again and again: where samples are few.
+
+While most atoms are wrong they explain each other's samples, and none that is exchanged alone pays
+(`Learner.replace`). Here the atoms that the objective would miss most are held where they are, and explain first, at a
+lower penalty; the others start anew in random directions at a high penalty, as in annealing, and have only what is
+left to learn from; then all are free. More are held each time, so that frequent atoms come first and make rare ones
+learnable. Imports numpy and torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from neurosparse.backend.dictionary.annealing import block, hold
+from neurosparse.backend.dictionary.learner import Learner
+from neurosparse.backend.dictionary.settings import (
+    DENSE_ENTRIES,
+    ROUGH_TOL,
+    WORKING_LEVEL,
+    Random,
+    Settings,
+    few_samples,
+)
+
+Tensor = torch.Tensor
+# Share of the atoms held, and multiple of the reference penalty at which the others are learned: first and last.
+SHARES, LEVELS = (0.2, 0.8), (0.35, 0.2)
+# Atoms that are held are active at so much of the penalty.
+EAGER = 0.85
+# Then all are free at this multiple of the reference penalty. Blocks of steps for either, at the most.
+FREE_LEVEL, BLOCKS, FREE_BLOCKS = 0.1, 6, 3
+
+
+class Stage(NamedTuple):
+    """Share of the atoms that are held, and the multiple of the reference penalty at which the others are learned."""
+
+    share: float
+    level: float
+
+
+def stages(settings: Settings, n_samples: int, n_atoms: int, *, again: bool = False) -> list[Stage]:
+    """What to do: nothing where samples are many; the last half where it was done before, with other samples."""
+    n = settings.relearnings if few_samples(settings, n_samples, n_atoms) else 0
+    found = [Stage(*each) for each in zip(np.linspace(*SHARES, n), np.geomspace(*LEVELS, n), strict=True)]
+    return found[n // 2 :] if again else found
+
+
+def relearn(learner: Learner, stage: Stage, reference: float, random: Random) -> float:
+    """One stage. Returns the mean objective of its last block, all atoms free.
+
+    Its penalties are multiples of the reference and know nothing of the final one: at a high one right and wrong atoms
+    look alike.
+    """
+    learner.infer(WORKING_LEVEL * reference, ROUGH_TOL)
+    order = torch.argsort(learner.dispensable(), descending=True)
+    n_held = int(stage.share * len(order))
+    learner.restart(order[:n_held], random)
+    learner.n_fixed, learner.eager = n_held, EAGER
+    hold(learner, stage.level * reference, random, BLOCKS)
+    learner.n_fixed = 0
+    # At a low penalty codes are many, and three times as soon found from where they were in the last pass.
+    if len(learner.x) * len(order) <= DENSE_ENTRIES:
+        learner.recent = learner.x.new_zeros((len(learner.x), len(order)))
+    objective = hold(learner, FREE_LEVEL * reference, random, FREE_BLOCKS)
+    learner.recent = None
+    return objective
+
+
+def relearn_all(learner: Learner, todo: Sequence[Stage], working: float, reference: float, random: Random) -> None:
+    """All stages; undone if the objective at the penalty that replacement works at is none the lower for them."""
+    earlier, objective = learner.dictionary.clone(), learner.judge(working)[0]
+    for stage in todo:
+        relearn(learner, stage, reference, random)
+    keep_if_better(learner, earlier, objective, working, random)
+
+
+def keep_if_better(learner: Learner, earlier: Tensor, objective: float, penalty: float, random: Random) -> None:
+    """Back to the earlier dictionary, whose objective at the penalty is given, unless the present one's is lower."""
+    block(learner, penalty, random)
+    if not learner.judge(penalty)[0] < objective:
+        learner.start_from(earlier)
+        block(learner, penalty, random)
