@@ -9,6 +9,7 @@ choice of the penalty included.
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
 import warnings
 from dataclasses import dataclass
@@ -17,13 +18,14 @@ from typing import Any
 import numpy as np
 
 from neurosparse.backend.baselines import random_dictionary
-from neurosparse.backend.matching import match_codes, recovery
+from neurosparse.backend.matching import CodesMatch, match_codes, recovery
 from neurosparse.errors import NeurosparseWarning
 from neurosparse.sparse_coding import DictionaryLearning, sparse_encode
 from tests.benchmarks import harness
 
 Floats = np.ndarray
 FRESH = 50_000
+USES = (0, 10, 15, 20, 30, np.inf)
 
 
 @dataclass(frozen=True)
@@ -99,20 +101,35 @@ def measure(name: str, seed: int, n_fresh: int) -> dict[str, Any]:
         rare = uses < 0.75 * np.median(uses)
         row |= {"rare_uses": uses[rare].mean(), "rare_cos": cosine[rare].mean()}
         row["rare_above_90"] = (cosine[rare] > 0.9).mean()
+        row |= _by_uses(cosine, uses, "cos")
     for shifted in (False, True) if law.split else (False,):
         fresh = world.draw(n_fresh, shifted=shifted)
         x, place = fresh @ world.atoms, "_ood" if shifted else ""
-        row["mcc" + place] = _mcc(x, fresh, learner.dictionary_, learner.offset_, learner.penalty_)
-        row["oracle" + place] = _mcc(x, fresh, world.atoms, None, learner.penalty_)
+        found = _match(x, fresh, learner.dictionary_, learner.offset_, learner.penalty_)
+        oracle = _match(x, fresh, world.atoms, None, learner.penalty_)
+        row |= {"mcc" + place: found.mean, "oracle" + place: oracle.mean}
+        if law.split and not shifted:
+            row |= _by_uses(found.value, uses, "mcc") | _by_uses(oracle.value, uses, "oracle")
     if law.split:
-        row["mcc_fit"] = _mcc(world.x, world.codes, learner.dictionary_, learner.offset_, learner.penalty_)
+        row["mcc_fit"] = _match(world.x, world.codes, learner.dictionary_, learner.offset_, learner.penalty_).mean
     row["goal"] = law.goal
     return row
 
 
-def _mcc(x: Floats, truth: Floats, atoms: Floats, offset: Floats | None, penalty: float) -> float:
-    codes = sparse_encode(x, atoms, penalty=penalty, offset=offset, tol=1e-4)
-    return match_codes(codes, truth).mean
+def _match(x: Floats, truth: Floats, atoms: Floats, offset: Floats | None, penalty: float) -> CodesMatch:
+    return match_codes(sparse_encode(x, atoms, penalty=penalty, offset=offset, tol=1e-4), truth)
+
+
+def _by_uses(value: Floats, uses: Floats, name: str) -> dict[str, float]:
+    """Means over the atoms used so many times in the samples of the fit."""
+    found = {}
+    for low, high in itertools.pairwise(USES):
+        wanted = (uses >= low) & (uses < high)
+        if wanted.any():
+            found[f"{name}_{low}" + (f"_to_{high}" if np.isfinite(high) else "_uses")] = float(
+                np.nanmean(value[wanted])
+            )
+    return found
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -71,8 +71,8 @@ def choose_penalty(
     """The largest penalty whose dictionary foretells hidden entries no worse than the best, within two standard errors.
 
     Nine tenths of the samples are learned from (four fifths of fewer than 500), along `LEVELS` of falling penalty; of
-    the others each unit in turn is hidden and foretold from the rest (`inference.held_out_entries`). Standard errors are
-    of the difference from the best penalty, sample by sample. No label and no truth enters.
+    the others each unit in turn is hidden and foretold from the rest (`inference.held_out_entries`). No label and no
+    truth enters. Standard errors are of the difference from the best penalty, sample by sample.
 
     Parameters
     ----------
