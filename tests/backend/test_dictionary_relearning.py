@@ -105,22 +105,6 @@ def test_relearning_finds_atoms_that_annealing_and_replacement_do_not():
     assert found[10].objective < found[0].objective
 
 
-def test_relearning_that_raises_the_objective_is_undone(monkeypatch):
-    x, _ = few(n_atoms=40, n_units=24, n_active=3, n_samples=200)
-    reference = reference_penalty(x, 40)
-    learner = Learner.at_random(x.float(), 40, Settings(), np.random.RandomState(0))
-    for _ in range(40):
-        learner.skip(0.15 * reference, np.random.RandomState(0))
-    before, todo = learner.dictionary.clone(), relearning.stages(Settings(), 200, 40)
-
-    def spoil(learner, *_):
-        learner.start_from(torch.from_numpy(random_dictionary(40, 24, random_state=3)).float())
-
-    monkeypatch.setattr(relearning, "relearn", spoil)
-    relearning.relearn_all(learner, todo, 0.15 * reference, reference, np.random.RandomState(0))
-    assert recovery(learner.dictionary.numpy(), before.numpy()).mean() > 0.98  # a block of steps from there
-
-
 def test_the_choice_of_a_penalty_relearns_and_the_fit_goes_on_from_there():
     x, _ = few(n_atoms=60, n_units=30, n_active=4, n_samples=240)
     path = choose_penalty(x, 60, Settings(), random_state=0)

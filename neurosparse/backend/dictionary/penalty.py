@@ -187,7 +187,8 @@ def descend(
     if few:
         for level in range(first, last + 1):
             hold(learner, penalties[level], random)
-        relearning.relearn_all(learner, few, penalties[last], reference, random)
+        for stage in few:
+            relearning.relearn(learner, stage, reference, random)
         begin = last
     walk(learner, range(begin, len(LEVELS)))
     if few or min(found) == found[0]:

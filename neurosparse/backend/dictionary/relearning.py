@@ -9,13 +9,12 @@ learnable. Imports numpy and torch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from neurosparse.backend.dictionary.annealing import block, hold
+from neurosparse.backend.dictionary.annealing import hold
 from neurosparse.backend.dictionary.learner import Learner
 from neurosparse.backend.dictionary.settings import (
     DENSE_ENTRIES,
@@ -26,7 +25,6 @@ from neurosparse.backend.dictionary.settings import (
     few_samples,
 )
 
-Tensor = torch.Tensor
 # Share of the atoms held, and multiple of the reference penalty at which the others are learned: first and last.
 SHARES, LEVELS = (0.2, 0.8), (0.35, 0.2)
 # Atoms that are held are active at so much of the penalty.
@@ -53,7 +51,7 @@ def relearn(learner: Learner, stage: Stage, reference: float, random: Random) ->
     """One stage. Returns the mean objective of its last block, all atoms free.
 
     Its penalties are multiples of the reference and know nothing of the final one: at a high one right and wrong atoms
-    look alike.
+    look alike. Nothing is undone: with few samples wrong atoms explain them as well as right ones, at first.
     """
     learner.infer(WORKING_LEVEL * reference, ROUGH_TOL)
     order = torch.argsort(learner.dispensable(), descending=True)
@@ -68,19 +66,3 @@ def relearn(learner: Learner, stage: Stage, reference: float, random: Random) ->
     objective = hold(learner, FREE_LEVEL * reference, random, FREE_BLOCKS)
     learner.recent = None
     return objective
-
-
-def relearn_all(learner: Learner, todo: Sequence[Stage], working: float, reference: float, random: Random) -> None:
-    """All stages; undone if the objective at the penalty that replacement works at is none the lower for them."""
-    earlier, objective = learner.dictionary.clone(), learner.judge(working)[0]
-    for stage in todo:
-        relearn(learner, stage, reference, random)
-    keep_if_better(learner, earlier, objective, working, random)
-
-
-def keep_if_better(learner: Learner, earlier: Tensor, objective: float, penalty: float, random: Random) -> None:
-    """Back to the earlier dictionary, whose objective at the penalty is given, unless the present one's is lower."""
-    block(learner, penalty, random)
-    if not learner.judge(penalty)[0] < objective:
-        learner.start_from(earlier)
-        block(learner, penalty, random)

@@ -71,7 +71,7 @@ class Search:
         )
         self.thinning = max(penalty, min(self.working, THIN_LEVEL * reference))
         self.runs: list[_Run] = []
-        self.earlier, self.again = torch.zeros(0), start is not None
+        self.again = start is not None
         self.number, self.converged, self.found = 0, False, list[float]()
         self._start(start)
         n_last = settings.levels * block_size(self.runs[0].learner) // 4 if self.working > penalty else 0
@@ -100,7 +100,6 @@ class Search:
             "runs": [{"number": run.number, "history": run.history} for run in self.runs],
         }
         arrays["search"] = np.frombuffer(json.dumps(said).encode(), dtype=np.uint8).copy()
-        arrays["earlier"] = self.earlier.cpu().numpy().copy()
         for i, run in enumerate(self.runs):
             arrays |= {f"run{i}.{name}": value for name, value in run.learner.state().items()}
         return arrays
@@ -110,7 +109,6 @@ class Search:
         said = json.loads(bytes(np.asarray(state["search"])).decode())
         for name in ("stage", "number", "count", "failures", "at_once", "again", "seen", "found"):
             setattr(self, name, said[name])
-        self.earlier = torch.tensor(np.asarray(state["earlier"])).to(self.quick)
         has_gauss, gauss = said["gauss"]
         self.random.set_state(("MT19937", np.asarray(state["random.keys"]), said["position"], has_gauss, gauss))
         self.runs = []
@@ -157,17 +155,12 @@ class Search:
             self.stage, self.count = "relearn", 0
 
     def _relearn(self) -> None:
-        """Where samples are few; undone at the end if the objective is none the lower."""
-        learner = self.runs[0].learner
+        """Where samples are few, and only half of it where the start was made by it."""
         stages = relearning.stages(self.settings, len(self.x), self.n_atoms, again=self.again)
         if self.count == len(stages):
-            if stages:
-                relearning.keep_if_better(learner, self.earlier, self.seen[0], self.working, self.random)
-            self.stage, self.count, self.seen, self.again = "thin", 0, [], False
+            self.stage, self.count, self.again = "thin", 0, False
             return
-        if self.count == 0:
-            self.earlier, self.seen = learner.dictionary.clone(), [learner.judge(self.working)[0]]
-        objective = relearning.relearn(learner, stages[self.count], self.reference, self.random)
+        objective = relearning.relearn(self.runs[0].learner, stages[self.count], self.reference, self.random)
         n_new = round((1 - stages[self.count].share) * self.n_atoms)
         self._record(objective, relearning.FREE_LEVEL * self.reference, n_new)
         self.count += 1
