@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import neurosparse
 from neurosparse import population
@@ -25,7 +26,7 @@ from neurosparse.backend.nonlinear import (
 from neurosparse.backend.resampling import group_folds
 from neurosparse.errors import InputError
 from neurosparse.identifiability import linear_identifiability
-from neurosparse.identifiability.linearity import Bounds, Evidence, judge
+from neurosparse.identifiability.linearity import Bounds, Evidence, cauchy_combined, judge
 
 ASK = {"n_permutations": 199, "n_bootstraps": 100, "nonlinear": "kernels", "directions": ["x->y"]}
 
@@ -239,7 +240,18 @@ UNKNOWN = Bounds(np.nan, np.nan, np.nan)
         ),
         ({"cubic": Bounds(0.1, 0.02, 0.18), "cubic_p": 1e-4}, "nonlinear", "a cubic part is seen, estimated at 0.10"),
         ({"local": Bounds(0.1, 0.02, 0.18), "local_p": 1e-4}, "nonlinear", "a local part is seen, estimated at 0.10"),
-        ({"local": Bounds(0.1, 0.02, 0.18), "local_p": 0.002}, "linear", "R2"),
+        ({"local": Bounds(0.1, 0.02, 0.18), "local_p": 0.002}, "nonlinear", "a local part is seen"),
+        ({"local": Bounds(0.1, 0.02, 0.18), "local_p": 0.003}, "linear", "R2"),  # one of three
+        (
+            {"local": Bounds(0.1, 0.02, 0.18), "local_p": 0.007, "cubic_p": np.nan, "quadratic_p": np.nan},
+            "nonlinear",
+            "",
+        ),
+        (  # a little of each, and named is what is clearest and above the limit
+            {"local": Bounds(0.1, 0.02, 0.18), "local_p": 0.005, "quadratic_p": 0.007, "cubic_p": 0.012},
+            "nonlinear",
+            "a local part is seen, estimated at 0.10",
+        ),
         (
             {"cubic": Bounds(0.04, 0.01, 0.07), "cubic_p": 1e-4},
             "undecidable",
@@ -279,6 +291,17 @@ def test_rules_of_the_verdict(changes, said, reason):
     found, reasons = judge(evidence(**changes))
     assert found == said
     assert reason in reasons
+
+
+def test_p_values_combined_are_uniform_where_they_are_and_repeat_what_all_of_them_say():
+    rng = np.random.default_rng(0)
+    for same in (0.001, 0.2, 0.9):
+        assert cauchy_combined(np.full(3, same)) == pytest.approx(same)
+    drawn = [cauchy_combined(one) for one in rng.uniform(size=(4000, 3))]
+    assert stats.kstest(drawn, "uniform").pvalue > 0.01
+    related = stats.norm.sf(0.8 * rng.standard_normal((4000, 1)) + 0.6 * rng.standard_normal((4000, 3)))
+    assert 0.004 < np.mean([cauchy_combined(one) <= 0.0075 for one in related]) < 0.012
+    assert cauchy_combined(np.array([0.0, 1.0, 0.5])) < 1e-6
 
 
 def test_the_panel_tells_permutations_from_rotations_from_linear_maps():

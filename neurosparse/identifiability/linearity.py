@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from neurosparse.backend.resampling import percentile_interval
 
@@ -24,7 +25,10 @@ UNRELATED_LIMIT = 0.1  # of R2 that the upper bounds of both maps must stay unde
 SHARE_LIMIT = 0.25  # of the variance that no linear map may reach before codes are called unrelated: R2 hides p / n
 POLYNOMIAL_LIMIT = 0.5  # nor any quadratic
 LEVEL = 0.01  # at .05 unrelated codes would be called related five times as often as the 1 % allowed
-SEEN = 0.001  # of a share; codes without any are looked at for three or four, and together under 1 % may be seen
+BEYOND = (
+    0.0075  # of no share beyond the linear one, the three kinds as one: with the next, under 1 % seen where none is
+)
+SEEN = 0.001  # of no linear share
 KINDS: tuple[Kind, ...] = ("quadratic", "cubic", "local")
 NORMAL = 1.959964  # half-width of a 95 % interval in standard errors
 N_PLANTED = 200
@@ -148,8 +152,26 @@ def _bent(evidence: Evidence) -> str:
 
 
 def _seen(evidence: Evidence) -> list[tuple[str, Bounds]]:
-    """The shares beyond the linear one that are told from none."""
-    return [(kind, getattr(evidence, kind)) for kind in KINDS if getattr(evidence, f"{kind}_p") <= SEEN]
+    """The shares beyond the linear one that are told from none, the clearest first.
+
+    Three p-values of the same samples are made one by Cauchy's combination (Liu and Xie 2020), which holds in the tail
+    however they depend on each other: a relation of no single kind shows a little in each. Kinds are named whose own
+    p-value could have brought it there.
+    """
+    p = {kind: float(getattr(evidence, f"{kind}_p")) for kind in KINDS}
+    known = {kind: value for kind, value in p.items() if np.isfinite(value)}
+    if not known or cauchy_combined(np.array([*known.values()])) > BEYOND:
+        return []
+    named = [kind for kind, value in known.items() if value <= BEYOND * len(known)]
+    return [(kind, getattr(evidence, kind)) for kind in sorted(named, key=known.__getitem__)]
+
+
+def cauchy_combined(p: Array) -> float:
+    """One p-value of several: the mean of their Cauchy quantiles, looked up where that law has it.
+
+    A p-value of 1 says no more against the others than .99 does.
+    """
+    return float(stats.cauchy.sf(np.mean(stats.cauchy.isf(np.clip(p, 1e-12, 0.99)))))
 
 
 def _ties(evidence: Evidence) -> list[str]:

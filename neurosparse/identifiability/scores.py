@@ -146,13 +146,14 @@ def linear_identifiability(
     autocorrelation times, so intervals speak of these sessions alone.
 
     Linear: the lower bound of R2 / ceiling is at least .9, the upper bound of the gap is at most .05, a planted
-    quadratic worth .1 would be found at this n and p and is ruled out at .01, and no other share is seen (p <= .001)
-    that may exceed .05; "up to noise" where only the first fails and p <= .01, which takes 99 permutations. Nonlinear:
-    the lower bound of the gap is above .05, or a share is seen and estimated above .05. Unrelated: the upper bounds of
-    both maps are below .1, that of the linear share below .25 and of the quadratic one below .5, and neither share nor
-    map is seen. Otherwise undecidable. Nonlinear shares need at least twice as many samples as linear directions and
-    20 groups. Nonlinearities of other shapes are bounded by the gap alone. The class assumed is "up to an invertible
-    linear map with offset"; matched dimension is not assumed, but theorems that speak of invertible maps need it.
+    quadratic worth .1 would be found at this n and p and is ruled out at .01, and no other share is seen (p-values of
+    the three kinds as one <= .0075) that may exceed .05; "up to noise" where only the first fails and p <= .01, which
+    takes 99 permutations. Nonlinear: the lower bound of the gap is above .05, or a share is seen and estimated above
+    .05. Unrelated: the upper bounds of both maps are below .1, that of the linear share below .25 and of the quadratic
+    one below .5, and neither share nor map is seen. Otherwise undecidable. Nonlinear shares need at least twice as many
+    samples as linear directions and 20 groups. Nonlinearities of other shapes are bounded by the gap alone. The class
+    assumed is "up to an invertible linear map with offset"; matched dimension is not assumed, but theorems that speak
+    of invertible maps need it.
 
     At ten samples a dimension a quadratic worth .1 of targets that are half noise can be ruled out from 20 dimensions
     on; with five, in one of three. ``linearity_power`` says so.
