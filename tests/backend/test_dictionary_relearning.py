@@ -30,7 +30,7 @@ def test_stages_hold_more_and_more_where_samples_are_few():
     assert len(todo) == Settings().relearnings
     assert (np.diff([stage.share for stage in todo]) > 0).all()
     assert (np.diff([stage.level for stage in todo]) < 0).all()
-    assert relearning.stages(Settings(), 500, 200, again=True) == todo[5:]
+    assert relearning.stages(Settings(), 500, 200, again=True) == todo[3:]
     for settings, n_samples, n_atoms in (
         (Settings(), 1200, 200),
         (Settings(relearnings=0), 500, 200),
@@ -115,7 +115,7 @@ def test_the_choice_of_a_penalty_relearns_and_the_fit_goes_on_from_there():
     fit(x, 60, path.penalty, Settings(), random_state=0, start=path.dictionary, on_step=history.append)
     stages = [step["stage"] for step in history]
     assert "anneal" not in stages
-    assert stages.count("relearn") == 5
+    assert stages.count("relearn") == 7
     replaced = [step["replaced"] for step in history if step["stage"] == "relearn"]
     assert replaced == [round((1 - stage.share) * 60) for stage in relearning.stages(Settings(), 240, 60, again=True)]
 

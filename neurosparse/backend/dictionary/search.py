@@ -155,7 +155,7 @@ class Search:
             self.stage, self.count = "relearn", 0
 
     def _relearn(self) -> None:
-        """Where samples are few, and only half of it where the start was made by it."""
+        """Where samples are few, and less of it where the start was made by it."""
         stages = relearning.stages(self.settings, len(self.x), self.n_atoms, again=self.again)
         if self.count == len(stages):
             self.stage, self.count, self.again = "thin", 0, False
