@@ -41,7 +41,7 @@ class Stage(NamedTuple):
 
 
 def stages(settings: Settings, n_samples: int, n_atoms: int, *, again: bool = False) -> list[Stage]:
-    """What to do: nothing where samples are many; without the first three tenths where it was done with some of them."""
+    """What to do: nothing where samples are many; without the first three tenths where it was done before."""
     n = settings.relearnings if few_samples(settings, n_samples, n_atoms) else 0
     found = [Stage(*each) for each in zip(np.linspace(*SHARES, n), np.geomspace(*LEVELS, n), strict=True)]
     return found[3 * n // 10 :] if again else found
