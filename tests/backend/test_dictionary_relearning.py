@@ -120,21 +120,23 @@ def test_the_choice_of_a_penalty_relearns_and_the_fit_goes_on_from_there():
     assert replaced == [round((1 - stage.share) * 60) for stage in relearning.stages(Settings(), 240, 60, again=True)]
 
 
-@pytest.mark.parametrize("at", [1, 4, 14])
-def test_a_search_stopped_while_it_relearns_or_settles_goes_on_to_the_same_end(at):
+@pytest.mark.parametrize(("at", "stage"), [(1, "relearn"), (3, "relearn"), (12, "settle")])
+def test_a_search_stopped_while_it_relearns_or_settles_goes_on_to_the_same_end(at, stage):
     x, _ = few(n_atoms=30, n_units=16, n_active=2, n_samples=100)
-    whole = Search(x, 30, 0.1, Settings(relearnings=4), random_state=0)
+    start = torch.from_numpy(random_dictionary(30, 16, random_state=4))
+    whole = Search(x, 30, 0.1, Settings(relearnings=4), random_state=0, start=start)
     count, state = 0, None
     while whole.advance():
         count += whole.stage in ("relearn", "settle")
         if count == at and state is None:
             state = whole.state()
-            assert json.loads(bytes(state["search"]))["stage"] == ("relearn" if at < 5 else "settle")
+            assert json.loads(bytes(state["search"]))["stage"] == stage
     again = Search(x, 30, 0.1, Settings(relearnings=4), random_state=1)
     again.restore(state)
     while again.advance():
         pass
     assert torch.equal(again.runs[0].learner.dictionary, whole.runs[0].learner.dictionary)
+    assert whole.runs[0].learner.strides == 0  # at rest
 
 
 @pytest.mark.parametrize("atoms", ["signed", "nonnegative"])
@@ -146,6 +148,7 @@ def test_strides_settle_in_fewer_rounds_at_no_higher_an_objective(atoms):
         learner = Learner(x, start, Settings(atoms=atoms))
         values[move] = np.array([getattr(learner, move)(0.2) for _ in range(120)])
         learner.rest()
+        assert torch.equal(learner.dictionary, learner.swept) or move == "step"
         torch.testing.assert_close(learner.dictionary.norm(dim=1), torch.ones(60, dtype=x.dtype))
         assert bool((learner.dictionary >= 0).all()) == (atoms == "nonnegative")
         learner.infer(0.2)
