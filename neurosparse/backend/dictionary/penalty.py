@@ -74,8 +74,8 @@ def choose_penalty(
     truth enters. The standard error is of the best error: the penalty that foretells best leaves too many codes active
     where data are noisy (counts of mean 2: |cos| .961 there, .977 at the one taken). Where samples are few
     (`relearning`) it is of the difference from the best, sample by sample: few are held out, differ much among
-    themselves, and low penalties are the better ones (ten worlds of ten, with noise of .3 to .6 of the signal's sd, by
-    .001 to .05 in |cos|).
+    themselves, and low penalties are the better ones (noise of .3 to .6 of the signal's sd: in nine worlds of ten, by
+    .002 to .05 in |cos|, equal in one).
 
     Parameters
     ----------
