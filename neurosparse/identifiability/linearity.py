@@ -25,9 +25,7 @@ UNRELATED_LIMIT = 0.1  # of R2 that the upper bounds of both maps must stay unde
 SHARE_LIMIT = 0.25  # of the variance that no linear map may reach before codes are called unrelated: R2 hides p / n
 POLYNOMIAL_LIMIT = 0.5  # nor any quadratic
 LEVEL = 0.01  # at .05 unrelated codes would be called related five times as often as the 1 % allowed
-BEYOND = (
-    0.0075  # of no share beyond the linear one, the three kinds as one: with the next, under 1 % seen where none is
-)
+BEYOND = 0.0075  # of no share beyond the linear one, the three kinds as one: with `SEEN` under 1 %
 SEEN = 0.001  # of no linear share
 KINDS: tuple[Kind, ...] = ("quadratic", "cubic", "local")
 NORMAL = 1.959964  # half-width of a 95 % interval in standard errors

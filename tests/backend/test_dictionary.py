@@ -117,13 +117,13 @@ def test_holding_penalties_finds_atoms_that_a_short_stay_misses():
     x, found = torch.from_numpy(codes @ atoms), {}
     for most in (1, 40):
         history: list = []
-        best = fit(x, 200, 0.15, Settings(hold=most, patience=0, max_iter=5), random_state=0, on_step=history.append)
+        best = fit(x, 200, 0.15, Settings(hold=most, patience=0, max_iter=2), random_state=0, on_step=history.append)
         found[most] = (recovery(best.learner.dictionary.numpy(), atoms) > 0.9).mean()
         penalties = [step["penalty"] for step in history if step["stage"] == "anneal"]
         assert len(set(penalties)) == Settings().levels
         assert (np.diff(penalties) <= 0).all()
     assert found[40] > 0.95
-    assert found[1] < 0.6
+    assert found[1] < 0.5
 
 
 def test_a_start_is_no_truth_that_was_drawn_from_the_same_seed():
@@ -328,7 +328,7 @@ def test_noisier_data_get_a_higher_penalty():
     # The way starts at .4 of the reference; where that is best, what lies above is tried as well.
     reference = reference_penalty(planted(noise=0.4)[0], 16)
     assert loud.penalties[0] == pytest.approx(0.7 * reference)
-    assert loud.penalty > 0.45 * reference
+    assert loud.penalty == loud.penalties[0]
     assert quiet.penalties[0] < 0.5 * reference
     assert len(loud.penalties) < len(quiet.penalties)  # it ends where the error has clearly risen
     assert (np.diff(loud.penalties) < 0).all()

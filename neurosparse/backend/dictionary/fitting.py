@@ -40,6 +40,8 @@ def fit(
 ) -> Fit:
     """Learn a dictionary: from each start anneal too many atoms, let go, replace what is dispensable; settle the best.
 
+    Where samples are few no surplus is annealed, and `relearning` follows.
+
     Starts end early where the lowest objective has been found again and again: by a third of `n_restarts`, at least
     twice.
 
@@ -54,7 +56,7 @@ def fit(
         Independent starts at the most, compared by their objective at the same penalty.
     random_state : int, numpy.random.RandomState or None
     start : (atom, unit) tensor, optional
-        The first start, annealed already (`choose_penalty`); the others are random.
+        The first start, annealed or relearned already (`choose_penalty`); the others are random.
     on_step : callable, optional
         Called with each entry of the history as it is made.
     on_state : callable, optional

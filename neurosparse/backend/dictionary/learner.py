@@ -62,7 +62,7 @@ class Learner:
         self.order = np.arange(0)  # of samples not yet drawn
         self.objective = float("inf")
         self.kept: list[Tensor] | None = None  # codes of the round before, a part of the samples each
-        self.swept, self.strides = self.dictionary, 0  # strides so far, and where the last ended before it went on
+        self.swept, self.strides = self.dictionary, 0  # where the last stride ended before it went on; how many
         self.recent: Tensor | None = None  # codes that batches start from, (sample, atom), where that pays
         self.n_fixed, self.eager = 0, 1.0  # so many atoms stay where they are in `learn_from`, at this much penalty
 
