@@ -23,7 +23,8 @@ def begin(learner: Any, values: np.ndarray) -> None:
     penalty, _ = penalty_of(learner, x, random, lambda step: None)
     settings = settings_of(learner)
     learner._stream = backend.Learner.at_random(x.float(), learner.n_atoms, settings, random)
-    first = settings.first_level * backend.reference_penalty(x, learner.n_atoms, offset=learner.offset)
+    level = backend.first_level(settings, len(x), learner.n_atoms)
+    first = level * backend.reference_penalty(x, learner.n_atoms, offset=learner.offset)
     learner._penalties = np.geomspace(max(first, penalty), penalty, N_ANNEALING)
     learner._window = float(backend.memory(settings, 10**12, learner.n_atoms))
     learner.history_ = []

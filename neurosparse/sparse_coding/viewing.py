@@ -60,7 +60,7 @@ def as_seen_tensor(learner: Any, values: np.ndarray) -> torch.Tensor:
     """`seen`, on the learner's device; float64 where that is cheap."""
     place = resolve_device(learner.device)
     exact = place.type == "cpu" and len(values) * learner.n_atoms <= DENSE_ENTRIES
-    rows = torch.from_numpy(np.array(seen(learner, values), order="C"))
+    rows = torch.from_numpy(np.ascontiguousarray(seen(learner, values)))
     return rows.to(place, torch.float64 if exact else torch.float32)
 
 

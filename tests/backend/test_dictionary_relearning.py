@@ -162,7 +162,10 @@ def test_a_stride_too_far_is_taken_back():
     x, _ = few(n_atoms=60, n_units=30, n_active=4, n_samples=400)
     learner = Learner(x, torch.from_numpy(random_dictionary(60, 30, random_state=7)), Settings())
     values = [learner.stride(0.2) for _ in range(6)]
+    reached = learner.swept
     learner.dictionary = torch.from_numpy(random_dictionary(60, 30, random_state=8))
-    assert learner.stride(0.2) <= values[-1]
-    assert learner.strides == 1
+    assert learner.stride(0.2) == values[-1] == learner.objective
+    assert learner.strides == 0
+    assert torch.equal(learner.dictionary, reached)
+    assert learner.stride(0.2) < values[-1]
     assert learning.FURTHEST < 1

@@ -24,6 +24,7 @@ from neurosparse.backend.dictionary.settings import (
     Settings,
     Step,
     batch_size,
+    first_level,
     memory,
     reference_penalty,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "Step",
     "batch_size",
     "choose_penalty",
+    "first_level",
     "fit",
     "memory",
     "reference_penalty",

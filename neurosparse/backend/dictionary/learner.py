@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array, vstack
 
-from neurosparse.backend.dictionary.residuals import directions
+from neurosparse.backend.dictionary.residuals import directions, gains
 from neurosparse.backend.dictionary.settings import (
     CODE_TOL,
     DENSE_ENTRIES,
@@ -28,12 +28,16 @@ from neurosparse.backend.inference import encode_checked
 Tensor = torch.Tensor
 # Samples encoded together.
 CHUNK = 8192
+# Codes of a batch of more entries than this are counted without their zeros.
+COMPRESSED = 1_000_000
 _CSR = ("data", "indices", "indptr")
 # A replacement is kept where it lowers the objective by more than this share: less is what settling does by itself.
 WORTH = 1e-4
 # Events, as a share of the mean atom's, that an atom's mean amplitude is shrunk by: large codes of a single sample
 # are no evidence.
 DOUBT = 0.3
+# A direction is asked for where it promises so many times what an atom gives: from chance, with all found, it is 1.3.
+WANTED = 1.5
 # How far a stride goes on, of the way between the last two steps.
 FURTHEST = 0.95
 
@@ -61,7 +65,7 @@ class Learner:
         self.statistics = self._empty()
         self.order = np.arange(0)  # of samples not yet drawn
         self.objective = float("inf")
-        self.kept: list[Tensor] | None = None  # codes of the round before, a part of the samples each
+        self.kept: list[Tensor | csr_array] | None = None  # codes of the round before, a part of the samples each
         self.swept, self.strides = self.dictionary, 0  # where the last stride ended before it went on; how many
         self.recent: Tensor | None = None  # codes that batches start from, (sample, atom), where that pays
         self.n_fixed, self.eager = 0, 1.0  # so many atoms stay where they are in `learn_from`, at this much penalty
@@ -76,14 +80,14 @@ class Learner:
         """Codes of the last round over all samples, (sample, atom); zeros before the first."""
         if self.kept is None:
             return self.x.new_zeros((len(self.x), len(self.dictionary)))
-        return torch.cat([part.to_dense() for part in self.kept])
+        return torch.cat([_dense(part) for part in self.kept])
 
     def state(self) -> dict[str, np.ndarray]:
         """Everything that `from_state` needs beside the samples and settings, as numpy arrays."""
         tensors = {"dictionary": self.dictionary, "offset": self.offset, "swept": self.swept}
         codes = {}
         if self.kept is not None:
-            known = vstack([csr_array(part.to_dense().cpu().numpy()) for part in self.kept], format="csr")
+            known = vstack([csr_array(_dense(part).cpu().numpy()) for part in self.kept], format="csr")
             codes = {f"codes.{name}": getattr(known, name) for name in _CSR}
         return (
             {name: value.cpu().numpy().copy() for name, value in tensors.items()}
@@ -102,8 +106,8 @@ class Learner:
         if "codes.data" in state:
             arrays = tuple(state[f"codes.{name}"] for name in _CSR)
             codes = csr_array(arrays, shape=(len(x), len(learner.dictionary)))
-            parts = (torch.from_numpy(codes[i : i + CHUNK].toarray()).to(x) for i in range(0, len(x), CHUNK))
-            learner.kept = [learner._to_keep(part) for part in parts]
+            parts = (codes[i : i + CHUNK] for i in range(0, len(x), CHUNK))
+            learner.kept = [part if learner._compressed else learner._to_keep(_dense(part).to(x)) for part in parts]
         learner.order, learner.objective = np.array(state["order"]), float(state["objective"])
         learner.strides = int(state["strides"])
         learner.statistics.restore({name: state[f"statistics.{name}"] for name in Statistics.NAMES})
@@ -125,8 +129,8 @@ class Learner:
         """
         was = self.objective
         if self.step(penalty) > was and self.strides:
-            self.dictionary, self.strides = self.swept, 0
-            self.step(penalty)
+            self.dictionary, self.strides, self.objective = self.swept, 0, was
+            return was
         before = self.swept if self.strides else self.dictionary
         onward = min(FURTHEST, self.strides / (self.strides + 3)) * (self.dictionary - before)
         self.swept, self.strides = self.dictionary, self.strides + 1
@@ -143,16 +147,18 @@ class Learner:
 
     def infer(self, penalty: float, code_tol: float = CODE_TOL) -> None:
         """Codes of all samples for the dictionary as it stands, their statistics, and the objective."""
-        self.statistics, total, kept = self._empty(), 0.0, list[Tensor]()
+        self.statistics, total, kept = self._empty(), 0.0, list[Tensor | csr_array]()
         for number, part in enumerate(self.x.split(CHUNK)):
+            known = None if self.kept is None else self.kept[number]
             found = encode_checked(
                 part - self.offset,
                 self.dictionary,
                 penalty,
                 codes=self.settings.codes,
-                initial=None if self.kept is None else self.kept[number].to_dense(),
+                initial=known.to_dense() if isinstance(known, Tensor) else known,
                 tol=code_tol,
                 solver=self.settings.solver,
+                sparse=self._compressed,
             )
             kept.append(self._to_keep(found.codes))
             self.statistics.add(found.codes, part)
@@ -184,6 +190,7 @@ class Learner:
             initial=None if rows is None or self.recent is None else self.recent[rows],
             tol=ROUGH_TOL,
             solver=self.settings.solver,
+            sparse=self._compiled and self.recent is None and batch.shape[0] * len(self.dictionary) > COMPRESSED,
         )
         if rows is not None and self.recent is not None:
             self.recent[rows] = found.codes
@@ -255,6 +262,20 @@ class Learner:
         self.dictionary, self.kept = self.dictionary[kept].contiguous(), None
         sums.keep(kept)
 
+    def lacks(self, penalty: float, n_atoms: int, random: Random) -> bool:
+        """Whether what the most dispensable atoms leave unexplained asks for other atoms more than for these.
+
+        For one direction at least that promises `WANTED` times what the atom of its rank gives.
+        """
+        worst = torch.argsort(self.dispensable())[:n_atoms]
+        whole, self.dictionary = self.dictionary, self.dictionary.clone()
+        self.dictionary[worst] = 0
+        residual = self.judge(penalty)[1]
+        self.dictionary = whole
+        new = directions(residual, penalty, n_atoms, self.settings, random)
+        asked, given = (gains(residual, atoms, penalty, self.settings) for atoms in (new, whole[worst]))
+        return bool((asked.sort().values > WANTED * given.sort().values).any())
+
     def replace(self, penalty: float, n_atoms: int, random: Random, *, daring: float = 0.0) -> bool:
         """Exchange the `n_atoms` most dispensable atoms for residual directions; keep that if it pays.
 
@@ -300,8 +321,17 @@ class Learner:
     def _empty(self) -> Statistics:
         return Statistics(len(self.dictionary), self.x.shape[1], self.x, compiled=self._compiled)
 
-    def _to_keep(self, codes: Tensor) -> Tensor:
-        return codes.to_sparse() if len(self.x) * len(self.dictionary) > DENSE_ENTRIES else codes
+    @property
+    def _large(self) -> bool:
+        return len(self.x) * len(self.dictionary) > DENSE_ENTRIES
+
+    @property
+    def _compressed(self) -> bool:
+        """Whether codes of all samples come, and are counted, as sparse arrays."""
+        return self._compiled and self._large
+
+    def _to_keep(self, codes: Tensor | csr_array) -> Tensor | csr_array:
+        return codes.to_sparse() if self._large and isinstance(codes, Tensor) else codes
 
     def _likeness(self) -> Tensor:
         """How far atoms can stand in for each other: their cosines, 0 with themselves, (atom, atom)."""
@@ -318,6 +348,10 @@ class Learner:
         self.dictionary, self.offset, self.statistics, self.kept, self.objective, self.order = snapshot
 
 
+def _dense(codes: Tensor | csr_array) -> Tensor:
+    return codes.to_dense() if isinstance(codes, Tensor) else torch.from_numpy(codes.toarray())
+
+
 def _random_atoms(n_atoms: int, x: Tensor, settings: Settings, random: Random) -> Tensor:
     atoms = np.random.RandomState(random.randint(2**31)).standard_normal((n_atoms, x.shape[1]))
     return torch.as_tensor(np.abs(atoms) if settings.atoms == "nonnegative" else atoms).to(x)
@@ -327,6 +361,6 @@ class _Snapshot(NamedTuple):
     dictionary: Tensor
     offset: Tensor
     statistics: Statistics
-    kept: list[Tensor] | None
+    kept: list[Tensor | csr_array] | None
     objective: float
     order: np.ndarray

@@ -13,11 +13,13 @@ from neurosparse.backend.dictionary import relearning
 from neurosparse.backend.dictionary.annealing import hold
 from neurosparse.backend.dictionary.learner import Learner
 from neurosparse.backend.dictionary.settings import (
+    MANY,
     WORKING_LEVEL,
     OnStep,
     Random,
     Settings,
     few_samples,
+    first_level,
     n_at_first,
     random_state_of,
     reference_penalty,
@@ -32,6 +34,8 @@ LEVELS = tuple(np.geomspace(0.7, 0.04, 12))
 LEVEL_STEPS, FEWEST_STEPS, DEAR = 16, 4, 8192
 # Samples that foretell: a tenth of all, but this many where a fifth are.
 ENOUGH = 100
+# Of many atoms every other level is passed over for as long as each lowers the error to less than so many times.
+STEEP = 0.8
 # The error has clearly risen once it is so many times the lowest.
 RISEN = 1.05
 
@@ -162,7 +166,8 @@ def descend(
     seed, usual = random.randint(2**31), (test if other is None else other) - train.mean(0)
     error, dictionaries = np.full((len(LEVELS), len(test)), np.nan), dict[int, Tensor]()
     penalties, found = reference * np.array(LEVELS), list[float]()
-    first, last = _nearest(settings.first_level), _nearest(WORKING_LEVEL)
+    many = not few and n_atoms >= MANY
+    first, last = _nearest(first_level(settings, len(train), n_atoms)), _nearest(WORKING_LEVEL)
 
     def visit(learner: Learner, level: int) -> None:
         rows, atoms, penalty = test - learner.offset, learner.dictionary, penalties[level]
@@ -178,7 +183,12 @@ def descend(
             on_step({"stage": "penalty", "penalty": penalty, "held_out_error": found[-1]})
 
     def walk(learner: Learner, levels: Iterable[int]) -> None:
+        tried: list[int] = []
         for level in levels:
+            steep = len(tried) > 1 and found[-1] < STEEP ** abs(tried[-1] - tried[-2]) * found[-2]
+            if many and steep and abs(level - tried[-1]) < 2 and level not in (last, len(LEVELS) - 1):
+                continue
+            tried.append(level)
             if few or level > last:  # atoms only follow the penalty
                 for _ in range(int(np.clip(DEAR // len(learner.dictionary), FEWEST_STEPS, LEVEL_STEPS))):
                     learner.skip(penalties[level], random)

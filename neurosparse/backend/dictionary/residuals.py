@@ -52,6 +52,12 @@ def directions(residual: Tensor, penalty: float, n: int, settings: Settings, ran
     return new / new.norm(dim=1, keepdim=True)
 
 
+def gains(residual: Tensor, atoms: Tensor, penalty: float, settings: Settings) -> Tensor:
+    """How much each unit vector alone, as a new atom, would lower the mean objective, (atom,)."""
+    use = _soft(residual[:MAX_SAMPLES] @ atoms.T, penalty, settings.codes == "signed")
+    return 0.5 * use.square().mean(0)
+
+
 def _toward(left: Tensor, atoms: Tensor, penalty: float, signed: bool, nonnegative: bool) -> Tensor:
     atoms = atoms / atoms.norm(dim=1, keepdim=True)
     new = _soft(left @ atoms.T, penalty, signed).T @ left

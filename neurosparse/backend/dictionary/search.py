@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from neurosparse.backend.dictionary import relearning
-from neurosparse.backend.dictionary.annealing import block, block_size, still_pays
+from neurosparse.backend.dictionary.annealing import STILL, Block, block, block_size, dear, hold, moved, still_pays
 from neurosparse.backend.dictionary.learner import Learner
 from neurosparse.backend.dictionary.settings import (
     WORKING_LEVEL,
@@ -21,6 +21,7 @@ from neurosparse.backend.dictionary.settings import (
     Settings,
     Step,
     few_samples,
+    first_level,
     n_at_first,
     random_state_of,
     reference_penalty,
@@ -34,7 +35,10 @@ AGREE = 5e-4
 FIRST_SHARE = 16
 # After a trial in vain others than the most dispensable atoms are tried too.
 DARING = 0.3
-# The surplus of atoms goes in so many rounds, each followed by so many steps, at this multiple of the reference.
+# Atoms that are weighed against what the residual asks for.
+LOOK = 32
+# The surplus of atoms goes in so many rounds (half where steps are dear), each followed by steps until the others
+# rest, so many at the most, at this multiple of the reference.
 THINNINGS, THIN_STEPS, THIN_LEVEL = 10, 4, 0.1
 
 
@@ -66,9 +70,8 @@ class Search:
         self.quick = x.float()
         self.reference = reference = reference_penalty(x, n_atoms, offset=settings.offset)
         self.working = max(penalty, WORKING_LEVEL * reference)
-        self.penalties = np.geomspace(
-            max(settings.first_level * reference, self.working), self.working, max(settings.levels, 1)
-        )
+        first = first_level(settings, len(x), n_atoms) * reference
+        self.penalties = np.geomspace(max(first, self.working), self.working, max(settings.levels, 1))
         self.thinning = max(penalty, min(self.working, THIN_LEVEL * reference))
         self.runs: list[_Run] = []
         self.again = start is not None
@@ -94,6 +97,7 @@ class Search:
             "at_once": self.at_once,
             "again": self.again,
             "seen": self.seen,
+            "blocks": self.blocks,
             "found": self.found,
             "position": int(generator["state"]["pos"]),
             "gauss": [int(generator["has_gauss"]), float(generator["gauss"])],
@@ -109,6 +113,7 @@ class Search:
         said = json.loads(bytes(np.asarray(state["search"])).decode())
         for name in ("stage", "number", "count", "failures", "at_once", "again", "seen", "found"):
             setattr(self, name, said[name])
+        self.blocks = [Block(*each) for each in said["blocks"]]
         has_gauss, gauss = said["gauss"]
         self.random.set_state(("MT19937", np.asarray(state["random.keys"]), said["position"], has_gauss, gauss))
         self.runs = []
@@ -127,7 +132,7 @@ class Search:
         self.stage, self.count = "anneal", 0 if annealed is None else len(self.penalties) - 1
         if annealed is not None and few_samples(self.settings, len(self.x), self.n_atoms):
             self.stage, self.count = "relearn", 0
-        self.failures, self.seen = 0, list[float]()
+        self.failures, self.seen, self.blocks = 0, list[float](), list[Block]()
         self.at_once = max(1, self.n_atoms // FIRST_SHARE)
 
     def _record(self, objective: float, penalty: float, replaced: int = 0) -> None:
@@ -147,10 +152,10 @@ class Search:
 
     def _anneal(self) -> None:
         learner, penalty = self.runs[0].learner, float(self.penalties[self.count])
-        self.seen.append(block(learner, penalty, self.random, on_step=lambda value: self._record(value, penalty)))
-        if still_pays(self.seen, learner):
+        self.blocks.append(block(learner, penalty, self.random, on_step=lambda value: self._record(value, penalty)))
+        if still_pays(self.blocks, learner):
             return
-        self.count, self.seen = self.count + 1, []
+        self.count, self.blocks = self.count + 1, []
         if self.count >= len(self.penalties):
             self.stage, self.count = "relearn", 0
 
@@ -172,11 +177,14 @@ class Search:
         if not surplus:
             self.stage, self.count = "replace", 0
             return
-        gone = -(-surplus // (THINNINGS - self.count))
+        gone = -(-surplus // max(1, THINNINGS - self.count))
         learner.thin(len(learner.dictionary) - gone)
-        self.count += 1
+        self.count += 2 if dear(learner) else 1
         for _ in range(THIN_STEPS):
+            before = learner.dictionary
             objective = learner.skip(self.thinning, self.random)
+            if moved(learner, before) * block_size(learner) < STILL and dear(learner):
+                break
         self._record(objective, self.thinning)
 
     def _replace(self) -> None:
@@ -184,6 +192,12 @@ class Search:
             self.stage, self.count = "descend", 0
             return
         learner = self.runs[0].learner
+        if dear(learner) and not learner.lacks(self.working, min(LOOK, self.at_once), self.random):
+            self.failures = self.settings.patience  # where steps are dear
+            return
+        if not self.count:  # or the first trial would gain by the steps that it takes
+            hold(learner, self.working, self.random)
+            self.count = 1
         if learner.replace(self.working, self.at_once, self.random, daring=DARING * self.failures):
             self.failures = 0
             self._record(learner.objective, self.working, self.at_once)

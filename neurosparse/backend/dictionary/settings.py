@@ -37,8 +37,8 @@ class Settings:
         Rounds of settling at the final penalty, at the most.
     tol : float
         Settled: in two rounds the objective fell by less than two fifths of this share.
-    first_level : float
-        Multiple of `reference_penalty` where annealing starts.
+    first_level : float or None
+        Multiple of `reference_penalty` where annealing starts. None: see `first_level`.
     levels : int
         Penalties of annealing, falling geometrically.
     block : int or None
@@ -67,7 +67,7 @@ class Settings:
     offset: bool = True
     max_iter: int = 500
     tol: float = 1e-5
-    first_level: float = 0.4
+    first_level: float | None = None
     levels: int = 5
     block: int | None = None
     hold: int = 40
@@ -83,8 +83,10 @@ class Settings:
 # Replacement works at no less than this multiple of `reference_penalty`: below, wrong atoms share the work of right
 # ones too well for a new atom to take its place.
 WORKING_LEVEL = 0.15
-# Samples an atom that are few.
-FEW = 6
+# Samples an atom that are few; atoms that are many, so that steps are dear.
+FEW, MANY = 6, 512
+# Where annealing starts: higher, codes are fewer and steps cheaper, but of a hundred atoms one in fifty may be missed.
+FIRST_LEVEL, FIRST_LEVEL_OF_MANY = 0.4, 0.54
 
 
 def few_samples(settings: Settings, n_samples: int, n_atoms: int) -> bool:
@@ -99,6 +101,14 @@ def n_at_first(settings: Settings, n_samples: int, n_atoms: int) -> int:
     return max(n_atoms, min(n_atoms + round(settings.surplus * n_atoms), n_samples))
 
 
+def first_level(settings: Settings, n_samples: int, n_atoms: int) -> float:
+    """Multiple of `reference_penalty` where annealing starts."""
+    if settings.first_level is not None:
+        return settings.first_level
+    many = n_atoms >= MANY and not few_samples(settings, n_samples, n_atoms)
+    return FIRST_LEVEL_OF_MANY if many else FIRST_LEVEL
+
+
 def batch_size(settings: Settings, n_samples: int, n_atoms: int) -> int:
     """Samples a step: a quarter of all, between 256 and two an atom."""
     size = max(256, min(2 * n_atoms, n_samples // 4)) if settings.batch is None else settings.batch
@@ -106,8 +116,11 @@ def batch_size(settings: Settings, n_samples: int, n_atoms: int) -> int:
 
 
 def memory(settings: Settings, n_samples: int, n_atoms: int) -> int:
-    """Samples the statistics remember: all, or twenty an atom where there are more, but never fewer than 5,000."""
-    return min(n_samples, max(5000, 20 * n_atoms) if settings.window is None else settings.window)
+    """Samples the statistics remember: all, or ten an atom where there are more, but never fewer than 5,000.
+
+    At twenty annealing takes up to half as many steps again: codes of worse dictionaries are longer believed.
+    """
+    return min(n_samples, max(5000, 10 * n_atoms) if settings.window is None else settings.window)
 
 
 def reference_penalty(x: Tensor, n_atoms: int, *, offset: bool = True) -> float:

@@ -12,10 +12,12 @@ the ball, the offset is eliminated exactly, and old samples are forgotten geomet
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numba import njit
+from scipy.sparse import csr_array
 
 Tensor = torch.Tensor
 # Share of an atom's median use with which `regress` holds it where it was: what hardly was used hardly moves.
@@ -45,16 +47,21 @@ class Statistics:
         self.weight = like.new_zeros(())  # samples
         self.compiled = compiled
 
-    def add(self, codes: Tensor, x: Tensor) -> None:
-        """Count samples and their codes in."""
+    def add(self, codes: Tensor | csr_array, x: Tensor) -> None:
+        """Count samples and their codes in; sparse codes where the sums run compiled."""
         if self.compiled:
-            _accumulate(self.gram.numpy(), self.cross.numpy(), codes.numpy(), x.numpy())
+            sums = Sums(*(each.numpy() for each in (self.gram, self.cross, self.use, self.events)))
+            if isinstance(codes, csr_array):
+                _count_compressed(sums, codes.data, codes.indices, codes.indptr, x.numpy())
+            else:
+                _count_all(sums, codes.numpy(), x.numpy())
         else:
+            assert isinstance(codes, Tensor)
             self.gram += codes.T @ codes
             self.cross += codes.T @ x
-        self.use += codes.sum(0)
+            self.use += codes.sum(0)
+            self.events += (codes != 0).sum(0)
         self.total += x.sum(0)
-        self.events += (codes != 0).sum(0)
         self.weight += len(x)
 
     def scale(self, share: float) -> None:
@@ -139,22 +146,44 @@ def regress(dictionary: Tensor, gram: Tensor, cross: Tensor, nonnegative: bool) 
     return torch.where(norm > 0, new / norm.clamp(min=torch.finfo(new.dtype).tiny), dictionary).contiguous()
 
 
+class Sums(NamedTuple):
+    """What codes are counted into: see `Statistics`."""
+
+    gram: np.ndarray
+    cross: np.ndarray
+    use: np.ndarray
+    events: np.ndarray
+
+
 @njit(cache=True, fastmath=True)
-def _accumulate(gram: np.ndarray, cross: np.ndarray, codes: np.ndarray, x: np.ndarray) -> None:  # pragma: no cover
-    n_samples, n_atoms = codes.shape
-    active = np.empty(n_atoms, np.int64)
-    for i in range(n_samples):
+def _count(sums: Sums, atom: np.ndarray, z: np.ndarray, x: np.ndarray) -> None:  # pragma: no cover (compiled)
+    for p in range(len(atom)):
+        sums.use[atom[p]] += z[p]
+        sums.events[atom[p]] += 1
+        for q in range(len(atom)):
+            sums.gram[atom[p], atom[q]] += z[p] * z[q]
+        for u in range(len(x)):
+            sums.cross[atom[p], u] += z[p] * x[u]
+
+
+@njit(cache=True, fastmath=True)
+def _count_compressed(
+    sums: Sums, data: np.ndarray, indices: np.ndarray, pointer: np.ndarray, x: np.ndarray
+) -> None:  # pragma: no cover (compiled)
+    for i in range(len(x)):
+        _count(sums, indices[pointer[i] : pointer[i + 1]], data[pointer[i] : pointer[i + 1]], x[i])
+
+
+@njit(cache=True, fastmath=True)
+def _count_all(sums: Sums, codes: np.ndarray, x: np.ndarray) -> None:  # pragma: no cover (compiled)
+    atom, z = np.empty(codes.shape[1], np.int64), np.empty(codes.shape[1], codes.dtype)
+    for i in range(len(codes)):
         n_active = 0
-        for j in range(n_atoms):
+        for j in range(codes.shape[1]):
             if codes[i, j] != 0.0:
-                active[n_active] = j
+                atom[n_active], z[n_active] = j, codes[i, j]
                 n_active += 1
-        for p in range(n_active):
-            z = codes[i, active[p]]
-            for q in range(n_active):
-                gram[active[p], active[q]] += z * codes[i, active[q]]
-            for u in range(x.shape[1]):
-                cross[active[p], u] += z * x[i, u]
+        _count(sums, atom[:n_active], z[:n_active], x[i])
 
 
 @njit(cache=True, fastmath=True)

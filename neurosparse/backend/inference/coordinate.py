@@ -9,10 +9,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
+from scipy.sparse import csr_array, issparse
 
 from neurosparse.backend.devices import one_thread
 from neurosparse.backend.inference.kernels import (
@@ -96,7 +97,7 @@ def form_of(n_samples: int, n_atoms: int, itemsize: int, masked: bool) -> str:
 
 def solve_by_coordinates(
     problem: Problem,
-    start: Callable[[int, int], Tensor | None],
+    start: Callable[..., Any],
     room: Tensor | None,
     tol: float,
     max_iter: int,
@@ -118,7 +119,7 @@ def solve_by_coordinates(
     desk = _Desk()
 
     def work(i: int, j: int) -> Found:
-        part, before = problem.rows(i, j), start(i, j)
+        part, before = problem.rows(i, j), start(i, j, dense=form == "whole")
         if form != "whole":
             found = (_cached if form == "cached" else _factored)(part, gram, before, task, desk)
             if room is not None:
@@ -223,17 +224,18 @@ def _squared(problem: Problem) -> np.ndarray:
     return squared
 
 
-def _cached(problem: Problem, gram: Tensor, start: Tensor | None, task: Task, desk: _Desk) -> Found:
+def _cached(problem: Problem, gram: Tensor, start: Any, task: Task, desk: _Desk) -> Found:
     worth, (local, active) = make_worth(len(problem.x)), _room(problem, start, desk)
     correlation = desk.products(problem.x, problem.atoms)
     solve_cached(correlation, _squared(problem), gram.numpy(), task, local, active, worth)
     return _trimmed(active, worth)
 
 
-def _factored(problem: Problem, gram: Tensor, start: Tensor | None, task: Task, desk: _Desk) -> Found:
+def _factored(problem: Problem, gram: Tensor, start: Any, task: Task, desk: _Desk) -> Found:
     x, atoms = problem.x.contiguous(), problem.atoms.contiguous()
     worth, (local, active) = make_worth(len(x)), _room(problem, start, desk)
-    residual = (x if start is None else problem.residual(start @ atoms)).clone().contiguous()
+    fitted = None if start is None else torch.as_tensor(start @ (atoms.numpy() if issparse(start) else atoms))
+    residual = (x if fitted is None else problem.residual(fitted)).clone().contiguous()
     observed = (gram if problem.observed is None else problem.observed.contiguous()).numpy()
     threshold, done = np.full(len(x), FIRST_MOVE * task.tol), np.zeros(len(x), dtype=bool)
     left, units = residual.numpy(), atoms.numpy()
@@ -244,22 +246,24 @@ def _factored(problem: Problem, gram: Tensor, start: Tensor | None, task: Task, 
     return _trimmed(active, worth)
 
 
-def _room(problem: Problem, start: Tensor | None, desk: _Desk) -> tuple[Local, Active]:
+def _room(problem: Problem, start: Any, desk: _Desk) -> tuple[Local, Active]:
     """A thread's workspace, and active codes: those to start from."""
     (n_samples, n_units), n_atoms = problem.x.shape, len(problem.atoms)
-    count = torch.zeros(n_samples, dtype=torch.int64) if start is None else (start != 0).sum(1)
+    if start is None:
+        known = csr_array((n_samples, n_atoms), dtype=problem.x.numpy().dtype)
+    else:
+        known = start if issparse(start) else csr_array(start.numpy())
+    count = np.diff(known.indptr).astype(np.int64)
     needed = int(count.max()) if n_samples else 0
     # At an optimum no more atoms than units need be active, save by a tie.
     capacity = min(n_atoms, max(MIN_CANDIDATES, 2 * n_units, needed + MIN_CANDIDATES // 2))
     local = desk.candidates(n_atoms, n_units, capacity, problem.x.numpy().dtype)
-    atom = torch.zeros((n_samples, len(local.atom)), dtype=torch.int32)
-    z = problem.x.new_zeros(atom.shape)
-    if start is not None:
-        sample, index = torch.nonzero(start, as_tuple=True)
-        place = torch.arange(len(sample)) - (count.cumsum(0) - count)[sample]
-        atom[sample, place] = index.int()
-        z[sample, place] = start[sample, index]
-    return local, Active(atom.numpy(), z.numpy(), count.numpy())
+    atom = np.zeros((n_samples, len(local.atom)), np.int32)
+    z = np.zeros(atom.shape, problem.x.numpy().dtype)
+    sample = np.repeat(np.arange(n_samples), count)
+    place = np.arange(len(sample)) - known.indptr[sample]
+    atom[sample, place], z[sample, place] = known.indices, known.data
+    return local, Active(atom, z, count)
 
 
 def _tensors(worth: Worth, like: Tensor) -> list[Tensor]:

@@ -131,10 +131,11 @@ def encode_checked(
     penalty: float | Tensor,
     *,
     codes: Codes = "nonnegative",
-    initial: Tensor | None = None,
+    initial: Any = None,
     tol: float = 1e-4,
     max_iter: int = 10_000,
     solver: Solver = "auto",
+    sparse: bool = False,
 ) -> Encoding:
     """`encode` for inner loops: the same to the bit, of tensors and options that the caller has checked.
 
@@ -142,12 +143,12 @@ def encode_checked(
     ----------
     x, dictionary : (sample, unit), (atom, unit) tensor
         Finite, of one dtype on one device; `tol` is at least 1e-5 where that is float32.
-    penalty, codes, initial, tol, max_iter, solver
+    penalty, codes, initial, tol, max_iter, solver, sparse
         As in `encode`; above 0, one penalty for all atoms or a tensor (atom,) like x.
     """
     penalties = penalty if isinstance(penalty, Tensor) else x.new_full((len(dictionary),), penalty)
     problem = scaled(x, dictionary, penalties, codes == "nonnegative", None)
-    found = _solved(problem, Start(initial, problem), tol, max_iter, solver)
+    found = _solved(problem, Start(initial, problem), tol, max_iter, solver, sparse=sparse)
     return found._replace(penalty=penalty)
 
 

@@ -16,7 +16,7 @@ from neurosparse.errors import InputError
 
 
 class Start:
-    """The codes to start from, a block at a time, for unit atoms."""
+    """The codes to start from, a block at a time, for unit atoms: dense, or as they came."""
 
     def __init__(self, initial: Any, problem: Problem) -> None:
         self.problem = problem
@@ -30,14 +30,25 @@ class Start:
         if tuple(self.initial.shape) != expected:
             raise InputError(f"initial codes need shape {expected}; got {tuple(self.initial.shape)}.")
 
-    def __call__(self, start: int, stop: int) -> Tensor | None:
+    def __call__(self, start: int, stop: int, *, dense: bool = True) -> Any:
         if self.initial is None:
             return None
         block = self.initial[start:stop]
         if scipy.sparse.issparse(block):
+            if not dense:
+                return self._scaled(block)
             block = torch.from_numpy(block.toarray())
         z = (block.to(self.problem.x) * self.scale).contiguous()
         return z.clamp_(min=0) if self.problem.nonnegative else z
+
+    def _scaled(self, block: Any) -> scipy.sparse.csr_array:
+        block = scipy.sparse.csr_array(block, copy=True)
+        scale = self.scale.cpu().numpy()
+        block.data = block.data.astype(scale.dtype) * scale[block.indices]
+        if self.problem.nonnegative:
+            block.data = block.data.clip(min=0)
+        block.eliminate_zeros()
+        return block
 
 
 def by_descent(
