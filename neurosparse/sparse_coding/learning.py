@@ -31,7 +31,7 @@ class DictionaryLearning(LearnedDictionary):
     penalty : float or "auto"
         In units of the data. ``"auto"`` takes the largest whose dictionary, learned from nine tenths of the samples
         (four fifths of fewer than 500), foretells hidden entries of the others within one standard error of the
-        best: no label, no sparsity is given.
+        best (of fewer than six samples an atom, the best): no label, no sparsity is given.
     codes : {"nonnegative", "signed"}
     atoms : {"signed", "nonnegative"}
         Signed for centred or scaled responses; non-negative where a feature can only add, as in raw counts.

@@ -26,18 +26,20 @@ def few(n_atoms=200, n_units=47, n_active=8, n_samples=500, seed=0):
 
 
 def test_stages_hold_more_and_more_where_samples_are_few():
-    todo = relearning.stages(Settings(), 500, 200)
-    assert len(todo) == Settings().relearnings
-    assert (np.diff([stage.share for stage in todo]) > 0).all()
-    assert (np.diff([stage.level for stage in todo]) < 0).all()
-    assert relearning.stages(Settings(), 500, 200, again=True) == todo[3:]
+    coarse, fine = relearning.coarse_stages(Settings(), 500, 200), relearning.fine_stages(Settings(), 500, 200)
+    assert (len(coarse), len(fine)) == (10, 7)
+    for todo in (coarse, fine):
+        assert (np.diff([stage.share for stage in todo]) > 0).all()
+        assert (np.diff([stage.level for stage in todo]) < 0).all()
+    assert fine[-1].level < coarse[-1].level
     for settings, n_samples, n_atoms in (
         (Settings(), 1200, 200),
         (Settings(relearnings=0), 500, 200),
         (Settings(), 5, 1),
     ):
         assert not few_samples(settings, n_samples, n_atoms)
-        assert relearning.stages(settings, n_samples, n_atoms) == []
+        assert relearning.coarse_stages(settings, n_samples, n_atoms) == []
+        assert relearning.fine_stages(settings, n_samples, n_atoms) == []
     assert n_at_first(Settings(), 500, 200) == 200  # no surplus: there is little to learn it from
     assert n_at_first(Settings(), 1200, 200) == 250
 
@@ -117,7 +119,7 @@ def test_the_choice_of_a_penalty_relearns_and_the_fit_goes_on_from_there():
     assert "anneal" not in stages
     assert stages.count("relearn") == 7
     replaced = [step["replaced"] for step in history if step["stage"] == "relearn"]
-    assert replaced == [round((1 - stage.share) * 60) for stage in relearning.stages(Settings(), 240, 60, again=True)]
+    assert replaced == [round((1 - stage.share) * 60) for stage in relearning.fine_stages(Settings(), 240, 60)]
 
 
 @pytest.mark.parametrize(("at", "stage"), [(1, "relearn"), (3, "relearn"), (12, "settle")])

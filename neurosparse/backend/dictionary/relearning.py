@@ -25,8 +25,11 @@ from neurosparse.backend.dictionary.settings import (
     few_samples,
 )
 
-# Share of the atoms held, and multiple of the reference penalty at which the others are learned: first and last.
-SHARES, LEVELS = (0.2, 0.8), (0.35, 0.2)
+# Share of the atoms held, first and last, and multiple of the reference penalty at which the others are learned: while
+# most atoms are wrong, and once they are not. Low levels find rare atoms, where what is held is right.
+COARSE, FINE = ((0.2, 0.8), (0.35, 0.2)), ((0.5, 0.8), (0.25, 0.1))
+# Fine stages, as a share of the coarse ones.
+FINE_SHARE = 0.7
 # Atoms that are held are active at so much of the penalty.
 EAGER = 0.85
 # Then all are free at this multiple of the reference penalty. Blocks of steps for either, at the most.
@@ -40,11 +43,20 @@ class Stage(NamedTuple):
     level: float
 
 
-def stages(settings: Settings, n_samples: int, n_atoms: int, *, again: bool = False) -> list[Stage]:
-    """What to do: nothing where samples are many; without the first three tenths where it was done before."""
-    n = settings.relearnings if few_samples(settings, n_samples, n_atoms) else 0
-    found = [Stage(*each) for each in zip(np.linspace(*SHARES, n), np.geomspace(*LEVELS, n), strict=True)]
-    return found[3 * n // 10 :] if again else found
+def coarse_stages(settings: Settings, n_samples: int, n_atoms: int) -> list[Stage]:
+    """From random atoms to those that foretell well enough to choose a penalty by; none where samples are many."""
+    return _stages(COARSE, settings.relearnings if few_samples(settings, n_samples, n_atoms) else 0)
+
+
+def fine_stages(settings: Settings, n_samples: int, n_atoms: int) -> list[Stage]:
+    """From there on."""
+    n = round(FINE_SHARE * settings.relearnings)
+    return _stages(FINE, n if few_samples(settings, n_samples, n_atoms) else 0)
+
+
+def _stages(ranges: tuple[tuple[float, float], tuple[float, float]], n: int) -> list[Stage]:
+    shares, levels = ranges
+    return [Stage(*each) for each in zip(np.linspace(*shares, n), np.geomspace(*levels, n), strict=True)]
 
 
 def relearn(learner: Learner, stage: Stage, reference: float, random: Random) -> float:

@@ -160,10 +160,13 @@ class Search:
             self.stage, self.count = "relearn", 0
 
     def _relearn(self) -> None:
-        """Where samples are few, and less of it where the start was made by it."""
-        stages = relearning.stages(self.settings, len(self.x), self.n_atoms, again=self.again)
+        """Where samples are few; coarse stages have been made where the start is a choice of penalty's."""
+        sizes = (self.settings, len(self.x), self.n_atoms)
+        stages = [] if self.again else relearning.coarse_stages(*sizes)
+        stages += relearning.fine_stages(*sizes)
         if self.count == len(stages):
-            self.stage, self.count, self.again = "thin", 0, False
+            # What is dispensable has been exchanged again and again.
+            self.stage, self.count, self.again = "descend" if stages else "thin", 0, False
             return
         objective = relearning.relearn(self.runs[0].learner, stages[self.count], self.reference, self.random)
         n_new = round((1 - stages[self.count].share) * self.n_atoms)
