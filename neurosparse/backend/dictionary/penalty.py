@@ -44,7 +44,7 @@ class PenaltyPath(NamedTuple):
     """Error of held-out entries along falling penalties, relative to the offset alone, and the penalty chosen.
 
     `dictionary` (atom, unit) is what annealing to that penalty, or to where replacement works, has made of the surplus
-    of atoms, or relearning of few samples: a start for `fit`.
+    of atoms, or coarse relearning of few samples: a start for `fit`.
     """
 
     penalty: float

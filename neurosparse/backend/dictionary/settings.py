@@ -50,7 +50,7 @@ class Settings:
         Share of atoms that are learned beyond those wanted, and let go once annealing is over: where every true atom
         has several candidates few are missed.
     relearnings : int
-        Stages of `relearning` where samples are few; 0 for none.
+        Coarse stages of `relearning` where samples are few; 0 for none.
     batch, window : int or None
         Samples of a batch, and how many of the last ones the statistics remember. None: by the numbers of samples and
         atoms, see `batch_size` and `memory`.
