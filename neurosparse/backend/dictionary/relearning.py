@@ -4,8 +4,8 @@ While most atoms are wrong they explain each other's samples, and none that is e
 (`Learner.replace`). Here the atoms that the objective would miss most are held where they are, and explain first, at a
 lower penalty; the others start anew in random directions at a high penalty, as in annealing, and have only what is
 left to learn from; then all are free. More are held each time, so that frequent atoms come first and make rare ones
-learnable; then the same at lower penalties, at which rare atoms are found where what is held is right. Imports numpy and
-torch.
+learnable; then the same at lower penalties, at which rare atoms are found where what is held is right. Imports
+numpy and torch.
 """
 
 from __future__ import annotations
