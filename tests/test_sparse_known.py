@@ -42,7 +42,7 @@ def test_the_law_of_a_hundred_atoms_is_solved_in_codes_too(seed):
     world = World(LAWS["R2"], seed)
     learner = quiet_fit(DictionaryLearning(100, random_state=seed), world.x)
     for shifted in (False, True):
-        truth = world.draw(5000, shifted=shifted)
+        truth = world.draw(5000, shifted=shifted).toarray()
         x = truth @ world.atoms
         codes = sparse_encode(x, learner.dictionary_, penalty=learner.penalty_, offset=learner.offset_)
         oracle = sparse_encode(x, world.atoms, penalty=learner.penalty_)

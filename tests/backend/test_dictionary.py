@@ -155,21 +155,65 @@ def test_the_largest_penalty_within_one_standard_error_of_the_best_is_taken(monk
     x, _ = planted()
     spread = np.where(np.arange(100) % 2, 0.2, -0.2)  # a standard error of .02 over the 100 samples held out
     error = np.full((len(choosing.LEVELS), 100), np.nan)
-    for level, mean in {3: 0.96, 4: 0.951, 5: 0.935, 6: 0.93, 7: 0.94}.items():
+    for level, mean in {9: 0.96, 10: 0.951, 11: 0.935, 12: 0.93, 13: 0.94}.items():
         error[level] = mean + spread
-    atoms = {level: torch.full((1, 1), float(level)) for level in range(3, 8)}
+    atoms = {level: torch.full((1, 1), float(level)) for level in range(9, 14)}
     monkeypatch.setattr(choosing, "descend", lambda *_, **__: choosing.Descent(error, atoms))
     path = choose_penalty(x, 16, Settings(), random_state=0)
-    assert path.penalty == pytest.approx(choosing.LEVELS[5] * reference_penalty(x, 16))
-    assert path.dictionary.item() == 5
+    assert path.penalty == pytest.approx(choosing.LEVELS[11] * reference_penalty(x, 16))
+    assert path.dictionary.item() == 11
     np.testing.assert_allclose(path.error, [0.96, 0.951, 0.935, 0.93, 0.94])
     np.testing.assert_allclose(path.standard_error, 0.02)
     few = choose_penalty(x, 120, Settings(), random_state=0)  # where samples are few: the best
-    assert few.penalty == pytest.approx(choosing.LEVELS[6] * reference_penalty(x, 120))
-    error[3:6] += 1  # where the best is below what annealing goes to, the start stays there
-    assert choose_penalty(x, 16, Settings(), random_state=0).dictionary.item() == 6
-    error[6] += 1
-    assert choose_penalty(x, 16, Settings(), random_state=0).dictionary.item() == 6
+    assert few.penalty == pytest.approx(choosing.LEVELS[12] * reference_penalty(x, 120))
+    error[9:12] += 1  # where the best is below what annealing goes to, the start stays there
+    assert choose_penalty(x, 16, Settings(), random_state=0).dictionary.item() == 12
+    error[12] += 1
+    assert choose_penalty(x, 16, Settings(), random_state=0).dictionary.item() == 12
+
+
+@pytest.mark.parametrize(("best", "taken"), [(4, 4), (7, 6), (8, 6)])
+def test_no_penalty_above_the_top_is_taken_for_being_within_one_standard_error(monkeypatch, best, taken):
+    x, _ = planted()
+    error = np.full((len(choosing.LEVELS), 100), np.nan)
+    for level in range(2, 10):
+        error[level] = 0.93 + 0.002 * abs(level - best) + np.where(np.arange(100) % 2, 0.2, -0.2)
+    atoms = {level: torch.full((1, 1), float(level)) for level in range(2, 10)}
+    monkeypatch.setattr(choosing, "descend", lambda *_, **__: choosing.Descent(error, atoms))
+    path = choose_penalty(x, 16, Settings(), random_state=0)
+    assert path.penalty == pytest.approx(choosing.LEVELS[taken] * reference_penalty(x, 16))
+    assert choosing.LEVELS[6] == choosing.LEVELS[choosing.TOP] == 0.7
+
+
+def noisy(n_samples, noise, seed=0):
+    """Sparse samples of 24 atoms under noise of so many times their standard deviation, and the atoms."""
+    rng, atoms = np.random.default_rng(seed), random_dictionary(24, 16, random_state=seed + 50)
+    x = np.abs(rng.standard_normal((n_samples, 24))) * (rng.random((n_samples, 24)) < 0.06) @ atoms
+    return torch.from_numpy(x + noise * x.std() * rng.standard_normal(x.shape)), atoms
+
+
+def test_where_noise_is_most_of_the_data_the_penalty_is_above_the_usual_ones():
+    x, atoms = noisy(6000, 2.0)
+    top = choosing.LEVELS[choosing.TOP] * reference_penalty(x, 24)
+    seen: list = []
+    path = choose_penalty(x, 24, Settings(), random_state=0, on_step=seen.append)
+    assert path.penalty > 1.2 * top
+    assert path.penalty == path.penalties[1]
+    assert path.error[0] > path.error[1]
+    assert max(step["penalty"] for step in seen) == path.penalties[0]  # gone on until the error rose, and no further
+    found, usual = (
+        fit(x, 24, penalty, Settings(), random_state=0, start=start).learner.dictionary.numpy()
+        for penalty, start in ((path.penalty, path.dictionary), (top, None))
+    )
+    assert recovery(found, atoms).mean() > recovery(usual, atoms).mean() + 0.015
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_from_noise_alone_no_penalty_is_taken_at_which_codes_vanish(seed):
+    x = torch.from_numpy(np.random.default_rng(seed).standard_normal((1500, 12)))
+    path = choose_penalty(x, 16, Settings(), random_state=seed)
+    assert path.penalty == pytest.approx(0.7 * reference_penalty(x, 16))
+    assert path.penalties.max() == path.penalty
 
 
 @pytest.mark.parametrize(("n_samples", "n_test"), [(60, 12), (300, 60), (600, 100), (3000, 300), (8000, 500)])

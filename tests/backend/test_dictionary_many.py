@@ -79,14 +79,25 @@ def test_what_is_lacking_is_a_direction_that_gives_more_than_the_least_useful_at
     assert one_off.lacks(0.3, 8, random)
 
 
+@pytest.mark.parametrize(("more", "lacking"), [(1.4, False), (1.6, True)])
+def test_one_direction_that_promises_half_as_much_again_is_lacking(monkeypatch, more, lacking):
+    x, atoms = world(500)
+    learner = Learner(x, torch.from_numpy(atoms), Settings())
+    learner.infer(0.3)
+    given = torch.tensor([3.0, 1.0, 2.0])
+    answers = iter([torch.tensor([1.0, 2.0, 3.0 * more]), given])
+    monkeypatch.setattr(learning, "gains", lambda *_: next(answers))
+    assert learner.lacks(0.3, 3, np.random.RandomState(0)) == lacking
+
+
 @pytest.mark.parametrize("missing", [False, True])
-def test_trials_are_made_where_something_is_lacking(few_are_many, monkeypatch, missing):
+def test_trials_are_made_where_something_is_lacking_and_after_steps_without_one(few_are_many, monkeypatch, missing):
     monkeypatch.setattr(Learner, "lacks", lambda *_: missing)
-    tried = []
-    monkeypatch.setattr(Learner, "replace", lambda *_, **__: bool(tried.append(1)))
-    monkeypatch.setattr(search, "hold", lambda *_: 0.0)
-    fit(world()[0], 60, 0.3, Settings(max_iter=1, levels=2, block=4), random_state=0)
-    assert len(tried) == (Settings().patience if missing else 0)
+    done = []
+    monkeypatch.setattr(Learner, "replace", lambda *_, **__: bool(done.append("trial")))
+    monkeypatch.setattr(search, "hold", lambda *_: done.append("steps"))
+    fit(world()[0], 60, 0.3, Settings(max_iter=1, levels=2, block=4), random_state=0, n_restarts=1)
+    assert done == (["steps", *["trial"] * Settings().patience] if missing else [])
 
 
 def test_many_atoms_are_found_in_fewer_steps(few_are_many, monkeypatch):
@@ -111,20 +122,30 @@ def test_many_atoms_are_found_in_fewer_steps(few_are_many, monkeypatch):
     assert counted[0] < 0.6 * counted[1]
 
 
-def test_levels_are_passed_over_while_each_lowers_the_error_but_not_the_last_nor_where_replacement_works(few_are_many):
-    x, _ = world()
+def levels_tried(x):
+    """Which of `LEVELS` a choice of penalty tried, and their errors."""
     path = choose_penalty(x, 60, Settings(), random_state=0)
-    levels = np.array(choosing.LEVELS)
     reference = setting.reference_penalty(x.float(), 60)
-    tried = [int(np.abs(np.log(levels) - np.log(penalty / reference)).argmin()) for penalty in path.penalties]
-    working = int(np.abs(np.log(levels) - np.log(setting.WORKING_LEVEL)).argmin())
-    assert working in tried
-    assert tried[-1] == len(levels) - 1
+    nearest = [np.abs(np.log(choosing.LEVELS) - np.log(penalty / reference)).argmin() for penalty in path.penalties]
+    return np.array(nearest), path.error
+
+
+def test_levels_are_passed_over_while_each_lowers_the_error_but_not_the_last_nor_where_replacement_works(few_are_many):
+    tried, error = levels_tried(world()[0])
+    assert np.abs(np.log(choosing.LEVELS) - np.log(setting.WORKING_LEVEL)).argmin() in tried
+    assert tried[-1] == len(choosing.LEVELS) - 1
     steps = np.diff(tried)
     assert steps[0] == 1
     assert set(steps) == {1, 2}
     for i in np.flatnonzero(steps == 2):
-        assert path.error[i] < choosing.STEEP ** steps[i - 1] * path.error[i - 1]
+        assert error[i] < 0.8 ** steps[i - 1] * error[i - 1]
+
+
+def test_no_level_is_passed_over_where_noise_keeps_the_error_up(few_are_many):
+    x = world()[0]
+    tried, error = levels_tried(x + 0.3 * torch.from_numpy(np.random.default_rng(1).standard_normal(x.shape)))
+    assert (error[1:] > 0.8 * error[:-1]).all()
+    assert (np.diff(tried) == 1).all()
 
 
 def test_codes_count_the_same_with_their_zeros_and_without(monkeypatch):
@@ -142,13 +163,15 @@ def test_codes_count_the_same_with_their_zeros_and_without(monkeypatch):
     torch.testing.assert_close(sums[0].cross, torch.from_numpy(codes.T) @ x)
     np.testing.assert_allclose(sums[0].use.numpy(), codes.sum(0), rtol=1e-12, atol=1e-12)
     np.testing.assert_array_equal(sums[0].events.numpy(), (codes != 0).sum(0))
-    dictionaries = []
+    dictionaries, kinds, add = [], [], Statistics.add
+    monkeypatch.setattr(Statistics, "add", lambda self, z, x: kinds.append(issparse(z)) or add(self, z, x))
     for limit in (10**9, 0):
         monkeypatch.setattr(learning, "COMPRESSED", limit)
         learner = Learner.at_random(x, 60, Settings(), np.random.RandomState(0))
         for _ in range(4):
             learner.skip(0.3, np.random.RandomState(1))
         dictionaries.append(learner.dictionary)
+    assert kinds == [False] * 4 + [True] * 4
     torch.testing.assert_close(*dictionaries)
 
 

@@ -107,7 +107,8 @@ def test_relearning_finds_atoms_that_annealing_and_replacement_do_not():
     assert found[10].objective < found[0].objective
 
 
-def test_the_choice_of_a_penalty_relearns_and_the_fit_goes_on_from_there():
+def test_the_choice_of_a_penalty_relearns_and_the_fit_goes_on_from_there_without_replacement(monkeypatch):
+    monkeypatch.setattr(Learner, "replace", lambda *_, **__: pytest.fail("a trial of replacement"))
     x, _ = few(n_atoms=60, n_units=30, n_active=4, n_samples=240)
     path = choose_penalty(x, 60, Settings(), random_state=0)
     assert path.dictionary.shape == (60, 30)
@@ -116,7 +117,7 @@ def test_the_choice_of_a_penalty_relearns_and_the_fit_goes_on_from_there():
     history: list = []
     fit(x, 60, path.penalty, Settings(), random_state=0, start=path.dictionary, on_step=history.append)
     stages = [step["stage"] for step in history]
-    assert "anneal" not in stages
+    assert not {"anneal", "thin", "replace"} & set(stages)
     assert stages.count("relearn") == 7
     replaced = [step["replaced"] for step in history if step["stage"] == "relearn"]
     assert replaced == [round((1 - stage.share) * 60) for stage in relearning.fine_stages(Settings(), 240, 60)]

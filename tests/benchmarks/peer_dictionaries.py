@@ -22,7 +22,7 @@ from tests.benchmarks import harness, make_peers
 
 SPAMS = harness.Contender("SPAMS", "atoms_spams.py", make_peers.python(), "spams")
 # Penalties as shares of the median length of a sample; steps of Adam.
-SHARES, RATES = (0.03, 0.08, 0.2), (1e-3, 5e-3)
+SHARES, RATES = (0.03, 0.08, 0.2, 0.35, 0.6, 0.9), (1e-3, 5e-3)
 Found = Iterator[tuple[str, np.ndarray, float]]
 
 

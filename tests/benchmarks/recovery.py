@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from neurosparse.backend.baselines import random_dictionary
 from neurosparse.backend.matching import CodesMatch, match_codes, recovery
@@ -48,7 +49,7 @@ LAWS = {
     "R5": Law(1000, 93, 10, 2500, True, "> .80 / .50; by uses an atom"),
     "R6": Law(1000, 157, 20, 25_000, True, ">= .97 both, < 150 s on 2 cores"),
     "R7a": Law(5000, 125, 10, 100_000, True, ">= .95; nightly, --fresh 5000"),
-    "R7b": Law(10_000, 139, 10, 200_000, True, ">= .95; nightly, --fresh 5000, 40 GB"),
+    "R7b": Law(10_000, 139, 10, 200_000, True, ">= .95; nightly, --fresh 5000"),
     "R8a": Law(1000, 200, 20, 100_000, False, "|cos| >= .997, 60 s"),
     "R8b": Law(2048, 256, 10, 100_000, False, "|cos| >= .997, 60 s"),
 }
@@ -64,23 +65,25 @@ class World:
         self.codes = self.draw(law.n_samples)
         self.x = self.codes @ self.atoms
 
-    def draw(self, n_samples: int, *, shifted: bool = False) -> Floats:
+    def draw(self, n_samples: int, *, shifted: bool = False) -> csr_array:
         """True codes (sample, atom); of the shifted law if so said."""
         law, half = self.law, self.law.n_atoms // 2
-        codes = np.zeros((n_samples, law.n_atoms), dtype=np.float32)
-        for row in codes:
+        atom = np.zeros((n_samples, law.n_active), dtype=np.int64)
+        codes = np.zeros(atom.shape, dtype=np.float32)
+        for i in range(n_samples):
             if not law.split:
-                active = self.random.choice(law.n_atoms, law.n_active, replace=False)
-                row[active] = np.abs(self.random.standard_normal(law.n_active))
-            elif shifted or self.random.rand() < 0.5:
+                atom[i] = self.random.choice(law.n_atoms, law.n_active, replace=False)
+                codes[i] = np.abs(self.random.standard_normal(law.n_active))
+                continue
+            if shifted or self.random.rand() < 0.5:
                 pool = np.arange(half, law.n_atoms) if shifted else np.arange(1, half)
-                row[np.r_[0, self.random.choice(pool, law.n_active - 1, replace=False)]] = self.random.rand(
-                    law.n_active
-                )
+                codes[i] = self.random.rand(law.n_active)
+                atom[i, 1:] = self.random.choice(pool, law.n_active - 1, replace=False)
             else:
-                active = 1 + self.random.choice(law.n_atoms - 1, law.n_active, replace=False)
-                row[active] = self.random.rand(law.n_active)
-        return codes
+                atom[i] = 1 + self.random.choice(law.n_atoms - 1, law.n_active, replace=False)
+                codes[i] = self.random.rand(law.n_active)
+        pointer = np.arange(n_samples + 1) * law.n_active
+        return csr_array((codes.ravel(), atom.ravel(), pointer), shape=(n_samples, law.n_atoms))
 
 
 def measure(name: str, seed: int, n_fresh: int) -> dict[str, Any]:
@@ -94,7 +97,7 @@ def measure(name: str, seed: int, n_fresh: int) -> dict[str, Any]:
         learner.fit(world.x)
     row = {"task": name, "seed": seed, "cpu_s": time.process_time() - begin, "wall_s": time.perf_counter() - clock}
     cosine = recovery(learner.dictionary_, world.atoms)
-    uses = (world.codes > 0).sum(0)
+    uses = np.asarray((world.codes > 0).sum(0)).ravel()
     row |= {"penalty": learner.penalty_, "cos": cosine.mean(), "above_90": (cosine > 0.9).mean()}
     row["chance_cos"] = recovery(random_dictionary(law.n_atoms, law.n_units, random_state=seed), world.atoms).mean()
     if law.split:
@@ -111,13 +114,14 @@ def measure(name: str, seed: int, n_fresh: int) -> dict[str, Any]:
         if law.split and not shifted:
             row |= _by_uses(found.value, uses, "mcc") | _by_uses(oracle.value, uses, "oracle")
     if law.split:
-        row["mcc_fit"] = _match(world.x, world.codes, learner.dictionary_, learner.offset_, learner.penalty_).mean
+        fitted = world.x[:n_fresh], world.codes[:n_fresh]
+        row["mcc_fit"] = _match(*fitted, learner.dictionary_, learner.offset_, learner.penalty_).mean
     row["goal"] = law.goal
     return row
 
 
-def _match(x: Floats, truth: Floats, atoms: Floats, offset: Floats | None, penalty: float) -> CodesMatch:
-    return match_codes(sparse_encode(x, atoms, penalty=penalty, offset=offset, tol=1e-4), truth)
+def _match(x: Floats, truth: csr_array, atoms: Floats, offset: Floats | None, penalty: float) -> CodesMatch:
+    return match_codes(sparse_encode(x, atoms, penalty=penalty, offset=offset, tol=1e-4), truth.toarray())
 
 
 def _by_uses(value: Floats, uses: Floats, name: str) -> dict[str, float]:

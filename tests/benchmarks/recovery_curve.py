@@ -18,6 +18,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from scipy.sparse import csr_array
 
 from neurosparse.backend.baselines import random_dictionary
 from neurosparse.backend.matching import match_codes, recovery
@@ -43,7 +44,7 @@ def measure(n_samples: int, seed: int) -> list[dict[str, Any]]:
     """All contenders at one number of samples."""
     law = replace(LAWS["R2"], n_samples=n_samples, split=False)
     world = UniformWorld(law, seed)
-    fresh = world.draw(N_FRESH)
+    fresh = world.draw(N_FRESH).toarray()
     learner = DictionaryLearning(law.n_atoms, random_state=seed)
     clock = time.process_time()
     with warnings.catch_warnings():
@@ -85,14 +86,14 @@ def measure(n_samples: int, seed: int) -> list[dict[str, Any]]:
 class UniformWorld(World):
     """The law without its split: any k of the atoms."""
 
-    def draw(self, n_samples: int, *, shifted: bool = False) -> np.ndarray:
+    def draw(self, n_samples: int, *, shifted: bool = False) -> csr_array:
         """True codes (sample, atom)."""
         codes = np.zeros((n_samples, self.law.n_atoms), dtype=np.float32)
         for row in codes:
             row[self.random.choice(self.law.n_atoms, self.law.n_active, replace=False)] = self.random.rand(
                 self.law.n_active
             )
-        return codes
+        return csr_array(codes)
 
 
 def figure(rows: list[dict[str, Any]], path: str | Path) -> Path:

@@ -113,7 +113,8 @@ def run(options: argparse.Namespace) -> harness.Outcome:
     rows = []
     for law in options.laws:
         for seed in options.seeds:
-            rows += measure(law, seed)
-            print(harness.Outcome({}, rows[-5:]).table(), flush=True)
+            found = measure(law, seed)
+            print(harness.Outcome({}, found).table(), flush=True)
+            rows += found
     sizes = {"n_atoms": N_ATOMS, "n_units": N_UNITS, "n_active": N_ACTIVE, "n_samples": N_SAMPLES}
     return harness.Outcome({**sizes, "seeds": options.seeds, "threads": 1, "goal": "best of all, corrected"}, rows)

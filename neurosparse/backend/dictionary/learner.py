@@ -190,7 +190,7 @@ class Learner:
             initial=None if rows is None or self.recent is None else self.recent[rows],
             tol=ROUGH_TOL,
             solver=self.settings.solver,
-            sparse=self._compiled and self.recent is None and batch.shape[0] * len(self.dictionary) > COMPRESSED,
+            sparse=self._compiled and self.recent is None and len(batch) * len(self.dictionary) > COMPRESSED,
         )
         if rows is not None and self.recent is not None:
             self.recent[rows] = found.codes

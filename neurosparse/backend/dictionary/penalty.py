@@ -28,8 +28,8 @@ from neurosparse.backend.inference import encode, held_out_entries
 from neurosparse.errors import InputError
 
 Tensor = torch.Tensor
-# Multiples of `reference_penalty` that held-out entries choose from.
-LEVELS = tuple(np.geomspace(0.7, 0.04, 12))
+# Multiples of `reference_penalty` that held-out entries choose from, those above `TOP` where noise is most of the data.
+LEVELS, TOP = (*0.7 * (0.7 / 0.04) ** (np.arange(6, 0, -1) / 11), *np.geomspace(0.7, 0.04, 12)), 6
 # Steps at each level below those of annealing: so many, or fewer where there are so many atoms that a step is dear.
 LEVEL_STEPS, FEWEST_STEPS, DEAR = 16, 4, 8192
 # Samples that foretell: a tenth of all, but this many where a fifth are.
@@ -38,6 +38,8 @@ ENOUGH = 100
 STEEP = 0.8
 # The error has clearly risen once it is so many times the lowest.
 RISEN = 1.05
+# Standard errors by which more must be foretold above `TOP` than by the offset alone: codes vanish there.
+CLEAR = 2.0
 
 
 class PenaltyPath(NamedTuple):
@@ -72,6 +74,9 @@ def choose_penalty(
     on_step: OnStep | None = None,
 ) -> PenaltyPath:
     """The largest penalty whose dictionary foretells hidden entries within one standard error of the best, or the best.
+
+    The best where it is above `TOP`, which sparse counts or much noise bring about: every penalty above it, up to those
+    at which no code is left, may be within one standard error there.
 
     Nine tenths of the samples are learned from (four fifths of fewer than 500), along `LEVELS` of falling penalty; of
     the others each unit in turn is hidden and foretold from the rest (`inference.held_out_entries`). No label and no
@@ -118,7 +123,7 @@ def choose_penalty(
     mean, spread = error.mean(1), error.std(1) / np.sqrt(len(test))
     best = int(mean.argmin())
     allowed = 0.0 if few_samples(settings, len(train), n_atoms) else spread[best]
-    chosen = int(np.flatnonzero(mean <= mean[best] + allowed)[0])
+    chosen = int(np.flatnonzero((mean <= mean[best] + allowed) & (tried >= min(tried[best], TOP)))[0])
     start = min(int(tried[chosen]), _nearest(WORKING_LEVEL))
     penalties = reference * np.array(LEVELS)[tried]
     return PenaltyPath(float(penalties[chosen]), penalties, mean, spread, descent.dictionaries[start])
@@ -138,8 +143,9 @@ def descend(
     """Anneal along `LEVELS` times `reference`, and see at each how well the test samples are foretold.
 
     From the first level of annealing downwards, until the error has clearly risen; where it is lowest at that level,
-    those above are tried as well, from there. Where samples are few, atoms are relearned first, at the level that
-    replacement works at, and follow the penalty from there down and up.
+    those above are tried as well, from there, and where it is lowest at `TOP` those above until the error rises or
+    nothing is foretold. Where samples are few, atoms are relearned first, at the level that replacement works at, and
+    follow the penalty from there down and up.
 
     Parameters
     ----------
@@ -179,7 +185,7 @@ def descend(
         if on_step is not None:
             on_step({"stage": "penalty", "penalty": penalty, "held_out_error": found[-1]})
 
-    def walk(learner: Learner, levels: Iterable[int]) -> None:
+    def walk(learner: Learner, levels: Iterable[int], risen: float = RISEN) -> None:
         tried: list[int] = []
         for level in levels:
             steep = len(tried) > 1 and found[-1] < STEEP ** abs(tried[-1] - tried[-2]) * found[-2]
@@ -192,7 +198,7 @@ def descend(
             else:
                 hold(learner, penalties[level], random)
             visit(learner, level)
-            if len(found) > 3 and found[-1] > RISEN * min(found):
+            if len(found) > 3 and found[-1] > risen * min(found):
                 return
 
     begin = first
@@ -204,7 +210,15 @@ def descend(
         begin = last
     walk(learner, range(begin, len(LEVELS)))
     if few or min(found) == found[0]:
-        walk(Learner(train, dictionaries[begin], settings), reversed(range(begin)))
+        walk(Learner(train, dictionaries[begin], settings), reversed(range(TOP, begin)))
+        if TOP in dictionaries and found[-1] == min(found):
+            walk(Learner(train, dictionaries[TOP], settings), reversed(range(TOP)), 1.0)
+            whole = usual.square().sum(1).cpu().numpy()
+            for level in range(TOP):
+                gain = whole / whole.mean() - error[level]
+                if level in dictionaries and gain.mean() <= CLEAR * gain.std() / np.sqrt(len(gain)):
+                    error[level] = np.nan
+                    del dictionaries[level]
     return Descent(error, dictionaries)
 
 
