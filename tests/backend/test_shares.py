@@ -130,6 +130,18 @@ def test_noise_is_as_large_as_it_was_before_least_squares_took_of_it():
         assert noise.mean() == pytest.approx(40 / 39, abs=0.03)
 
 
+@pytest.mark.parametrize("groups", [np.arange(40), np.repeat(np.arange(20), 2)])
+def test_noise_of_cubic_forms_is_what_the_samples_of_a_group_miss_of_a_map_fitted_without_them(groups):
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((40, 6)), rng.standard_normal((40, 2))
+    design, target = np.column_stack([np.ones(40), x]), (y - y.mean(axis=0)) / y.std(axis=0)
+    expected = np.empty_like(target)
+    for group in np.unique(groups):
+        own = groups == group
+        expected[own] = target[own] - design[own] @ np.linalg.lstsq(design[~own], target[~own], rcond=None)[0]
+    np.testing.assert_allclose(share_form(x, groups, "cubic").noise(y), expected, atol=1e-8)
+
+
 def test_the_law_of_signs_is_that_of_drawn_signs():
     rng = np.random.default_rng(0)
     codes = np.repeat(np.arange(30), 2)
