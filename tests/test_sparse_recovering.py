@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
+from scipy.sparse import csr_array
 
 from neurosparse.backend.baselines import random_dictionary
 from neurosparse.backend.matching import chance_of_codes
@@ -108,6 +109,15 @@ def test_nothing_is_scored_where_it_was_matched():
     chance = float(code_recovery(noise, few).mcc_chance)
     assert chance == chance_of_codes(noise, few, by_halves=True)
     assert chance < chance_of_codes(noise, few) - 0.05
+
+
+def test_sparse_codes_are_scored_as_dense_ones_are():
+    truth, rng = planted()
+    codes = truth * (rng.random(truth.shape) < 0.5)
+    dense = code_recovery(codes, truth, oracle=truth)
+    sparse = code_recovery(csr_array(codes), csr_array(truth), oracle=csr_array(truth))
+    xr.testing.assert_allclose(sparse, dense)
+    assert sparse.attrs == dense.attrs
 
 
 def test_more_codes_than_latents_cost_precision_alone():

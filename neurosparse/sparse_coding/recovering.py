@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 import torch
 import xarray as xr
 
@@ -118,9 +119,9 @@ def code_recovery(
 
     Parameters
     ----------
-    codes : (..., atom) DataArray, array or tensor
-        Of samples that the dictionary was not learned from.
-    truth : (..., latent) DataArray, array or tensor
+    codes : (..., atom) DataArray, array or tensor, or scipy sparse array (sample, atom)
+        Of samples that the dictionary was not learned from; sparse ones (`sparse_encode_csr`) stay so.
+    truth : (..., latent) DataArray, array or tensor, or scipy sparse array
         Of the same samples.
     oracle : like `codes`, optional
         Codes by the same inference with the true dictionary: what `codes` could be at best.
@@ -143,13 +144,13 @@ def code_recovery(
     InputError
         If samples differ, or no latent is active often enough.
     """
-    z, s = (as_matrix(one, name=name).values for one, name in ((codes, "codes"), (truth, "truth")))
+    z, s = _matrix(codes, "codes"), _matrix(truth, "truth")
     options: dict[str, Any] = {"min_events": min_events}
     found, support = match_codes_by_halves(z, s, **options), match_support(z, s, random_state=random_state, **options)
     chance = chance_of_codes(z, s, n_draws=n_draws, by_halves=True, random_state=random_state, **options)
     best = best_f1 = 1.0
     if oracle is not None:
-        knowing = as_matrix(oracle, name="oracle").values
+        knowing = _matrix(oracle, "oracle")
         best, best_f1 = match_codes_by_halves(knowing, s, **options).mean, match_support(knowing, s, **options).f1
     return xr.Dataset(
         {
@@ -169,7 +170,7 @@ def code_recovery(
         coords={"latent": np.arange(s.shape[1])},
         attrs={
             "n_left_out": int(np.isnan(found.value).sum()),
-            "n_samples": len(z),
+            "n_samples": z.shape[0],
             "n_atoms": z.shape[1],
             "n_latents": s.shape[1],
             "min_events": min_events,
@@ -178,6 +179,10 @@ def code_recovery(
             "split": "matched on every other sample, scored on the rest",
         },
     )
+
+
+def _matrix(values: Any, name: str) -> Any:
+    return values if scipy.sparse.issparse(values) else as_matrix(values, name=name).values
 
 
 def _controls(

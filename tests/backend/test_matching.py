@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
+from scipy.sparse import coo_array, csc_array, csr_array
 
 from neurosparse.backend.baselines import random_dictionary
 from neurosparse.backend.matching import (
@@ -160,6 +163,60 @@ def test_matching_where_it_is_scored_flatters_and_halves_do_not():
     assert chance_of_codes(truth, truth) == pytest.approx(flattered, abs=0.05)
     with pytest.raises(InputError, match="in 50 of 40 samples"):
         match_codes_by_halves(noise, truth, min_events=50)
+
+
+@pytest.mark.parametrize("dense_rows", [3000, 10])
+@pytest.mark.parametrize("kind", [csr_array, csc_array, coo_array])
+def test_sparse_codes_match_as_dense_ones_do(kind, dense_rows, monkeypatch):
+    monkeypatch.setattr(pairing, "DENSE_ROWS", dense_rows)
+    truth, rng = planted_codes(n_samples=1500, n_latents=60)
+    order = rng.permutation(60)[:50]
+    codes = truth[:, order] * (rng.random((1500, 50)) < 0.7)
+    codes[:, 7], truth[:, 9] = 0, 0
+    codes[:, 8] = 2.0  # no zero, and nothing that varies
+    for score in (match_codes, match_codes_by_halves):
+        dense, sparse, mixed = score(codes, truth), score(kind(codes), kind(truth)), score(kind(codes), truth)
+        np.testing.assert_allclose(sparse.value, dense.value, atol=1e-6)
+        np.testing.assert_allclose(mixed.value, dense.value, atol=1e-6)
+        real = dense.value > 0.1  # who goes with nobody is left to chance
+        np.testing.assert_array_equal(sparse.code[real], dense.code[real])
+        assert (sparse.mean, sparse.coverage) == (pytest.approx(dense.mean), dense.coverage)
+    assert chance_of_codes(kind(codes), truth) == pytest.approx(chance_of_codes(codes, truth), abs=1e-3)
+    without = np.delete(codes, [7, 8], axis=1)
+    np.testing.assert_allclose(match_support(kind(without), kind(truth)), match_support(without, truth), atol=1e-3)
+    codes[3, 4] = np.nan
+    with pytest.raises(InputError, match="codes needs a matrix of finite numbers"):
+        match_codes(kind(codes), truth)
+    with pytest.raises(InputError, match="the same samples"):
+        match_codes(kind(codes), truth[1:])
+
+
+def test_sparse_codes_are_left_as_they_came():
+    truth, _ = planted_codes(n_samples=200)
+    rows, columns = np.nonzero(truth)
+    columns = columns[np.lexsort((-columns, rows))]  # of a row, the last first
+    pointer = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=200))])
+    given = csr_array((truth[rows, columns].astype(np.float32), columns, pointer), shape=truth.shape)
+    before = given.toarray()
+    assert match_codes(given, given).mean == pytest.approx(1)
+    match_support(given, given)
+    np.testing.assert_array_equal(given.toarray(), before)
+
+
+def test_codes_of_many_atoms_are_matched_without_their_zeros():
+    rng, n_samples, n_atoms = np.random.default_rng(0), 100_000, 3200
+    atom = rng.integers(n_atoms, size=(n_samples, 5))
+    pointer = np.arange(n_samples + 1) * 5
+    truth = csr_array((rng.exponential(size=atom.size), atom.ravel(), pointer), shape=(n_samples, n_atoms))
+    truth.sum_duplicates()
+    order = rng.permutation(n_atoms)
+    tracemalloc.start()
+    found = match_codes(-truth[:, order], truth)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_array_equal(order[found.code], np.arange(n_atoms))
+    np.testing.assert_allclose(found.value, 1)
+    assert peak < 0.1 * 8 * n_samples * n_atoms
 
 
 def test_an_oracle_is_the_other_end_of_the_scale():

@@ -21,7 +21,7 @@ from scipy.sparse import csr_array
 from neurosparse.backend.baselines import random_dictionary
 from neurosparse.backend.matching import CodesMatch, match_codes, recovery
 from neurosparse.errors import NeurosparseWarning
-from neurosparse.sparse_coding import DictionaryLearning, sparse_encode
+from neurosparse.sparse_coding import DictionaryLearning, sparse_encode_csr
 from tests.benchmarks import harness
 
 Floats = np.ndarray
@@ -121,7 +121,7 @@ def measure(name: str, seed: int, n_fresh: int) -> dict[str, Any]:
 
 
 def _match(x: Floats, truth: csr_array, atoms: Floats, offset: Floats | None, penalty: float) -> CodesMatch:
-    return match_codes(sparse_encode(x, atoms, penalty=penalty, offset=offset, tol=1e-4), truth.toarray())
+    return match_codes(sparse_encode_csr(x, atoms, penalty=penalty, offset=offset, tol=1e-4), truth)
 
 
 def _by_uses(value: Floats, uses: Floats, name: str) -> dict[str, float]:

@@ -1,9 +1,9 @@
-"""One-to-one pairs of rows: atoms of two dictionaries. Imports numpy, scipy and `errors`."""
+"""One-to-one pairs: rows of two dictionaries, or whatever else is alike. Imports numpy, scipy and `errors`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -74,7 +74,7 @@ def match(first: ArrayLike, second: ArrayLike) -> Match:
     a, b = unit_rows(first, "first"), unit_rows(second, "second")
     if a.shape[1] != b.shape[1]:
         raise InputError(f"matching needs rows over the same units; got {a.shape[1]} and {b.shape[1]} units.")
-    return pair_rows(a, b)
+    return pair_sides(Rows(a), Rows(b))
 
 
 def recovery(learned: ArrayLike, truth: ArrayLike) -> Floats:
@@ -101,23 +101,56 @@ def stability(dictionaries: Sequence[ArrayLike]) -> Floats:
     return np.asarray(np.mean([recovery(other, dictionaries[0]) for other in dictionaries[1:]], axis=0))
 
 
-def pair_rows(a: Floats, b: Floats) -> Match:
-    """One-to-one pairs of unit rows with the largest sum of |cosine|."""
+class Side(Protocol):
+    """What can be paired with another of its kind: rows, or columns of sparse codes."""
+
+    def __len__(self) -> int: ...
+
+    def alike(self, other: Any, rows: slice) -> Floats:
+        """|likeness| of some with all of the other's."""
+        ...
+
+    def paired(self, other: Any, first: Ints, second: Ints) -> Floats:
+        """|likeness| of pairs."""
+        ...
+
+
+class Rows:
+    """Rows of unit norm, (n, m); they are alike by |cosine|."""
+
+    def __init__(self, values: Floats) -> None:
+        self.values = values
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def alike(self, other: Rows, rows: slice) -> Floats:
+        some, all_others = self.values[rows], other.values
+        if len(some) < len(self.values):  # one block of many: candidates are found as well in single precision
+            some, all_others = some.astype(np.float32), all_others.astype(np.float32)
+        return np.asarray(np.abs(some @ all_others.T))
+
+    def paired(self, other: Rows, first: Ints, second: Ints) -> Floats:
+        return np.asarray(np.abs((self.values[first] * other.values[second]).sum(1)))
+
+
+def pair_sides(a: Side, b: Side) -> Match:
+    """One-to-one pairs with the largest sum of |likeness|."""
     if min(len(a), len(b)) <= DENSE_ROWS:
-        return _assign(np.abs(a @ b.T))
+        return _assign(a.alike(b, slice(None)))
     if len(a) > len(b):
-        pairs = pair_rows(b, a)
+        pairs = pair_sides(b, a)
         order = np.argsort(pairs.second)
         return Match(pairs.second[order], pairs.first[order], pairs.value[order])
     return _assign_sparse(a, b)
 
 
-def _assign_sparse(a: Floats, b: Floats) -> Match:
-    """The assignment among each row's most similar candidates, found in blocks; a has no more rows than b."""
+def _assign_sparse(a: Side, b: Side) -> Match:
+    """The assignment among the most similar candidates of each, found in blocks; a has no more than b."""
     rows, columns, values = [], [], []
     for one, other, swapped in ((a, b, False), (b, a, True)):
         for start in range(0, len(one), BLOCK):
-            likeness = np.abs(one[start : start + BLOCK].astype(np.float32) @ other.astype(np.float32).T)
+            likeness = one.alike(other, slice(start, start + BLOCK))
             best = np.argpartition(likeness, -CANDIDATES, axis=1)[:, -CANDIDATES:]
             here = np.repeat(np.arange(start, start + len(likeness)), CANDIDATES)
             there, value = best.ravel(), np.take_along_axis(likeness, best, axis=1).ravel()
@@ -137,7 +170,7 @@ def _assign_sparse(a: Floats, b: Floats) -> Match:
     first, second = np.asarray(chosen, dtype=np.int64), np.asarray(partner, dtype=np.int64)
     alone = second >= len(b)
     second[alone] = np.setdiff1d(np.arange(len(b)), second[~alone])[: int(alone.sum())]
-    return Match(first, second, np.minimum(np.abs((a[first] * b[second]).sum(1)), 1.0))
+    return Match(first, second, np.minimum(a.paired(b, first, second), 1.0))
 
 
 def _assign(likeness: Floats) -> Match:
