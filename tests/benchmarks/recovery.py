@@ -48,8 +48,8 @@ LAWS = {
     "R4": Law(1000, 93, 10, 12_500, True, ">= .98 both, < 90 s on 2 cores"),
     "R5": Law(1000, 93, 10, 2500, True, "> .80 / .50; by uses an atom"),
     "R6": Law(1000, 157, 20, 25_000, True, ">= .97 both, < 150 s on 2 cores"),
-    "R7a": Law(5000, 125, 10, 100_000, True, ">= .95; nightly, --fresh 5000"),
-    "R7b": Law(10_000, 139, 10, 200_000, True, ">= .95; nightly, --fresh 5000"),
+    "R7a": Law(5000, 125, 10, 100_000, True, ">= .95; nightly"),
+    "R7b": Law(10_000, 139, 10, 200_000, True, ">= .95; nightly"),
     "R8a": Law(1000, 200, 20, 100_000, False, "|cos| >= .997, 60 s"),
     "R8b": Law(2048, 256, 10, 100_000, False, "|cos| >= .997, 60 s"),
 }
@@ -110,7 +110,7 @@ def measure(name: str, seed: int, n_fresh: int) -> dict[str, Any]:
         x, place = fresh @ world.atoms, "_ood" if shifted else ""
         found = _match(x, fresh, learner.dictionary_, learner.offset_, learner.penalty_)
         oracle = _match(x, fresh, world.atoms, None, learner.penalty_)
-        row |= {"mcc" + place: found.mean, "oracle" + place: oracle.mean}
+        row |= {"mcc" + place: found.mean, "oracle" + place: oracle.mean, "coverage" + place: found.coverage}
         if law.split and not shifted:
             row |= _by_uses(found.value, uses, "mcc") | _by_uses(oracle.value, uses, "oracle")
     if law.split:
