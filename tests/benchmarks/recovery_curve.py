@@ -34,7 +34,7 @@ N_FRESH = 5000
 LOOKS: dict[str, dict[str, Any]] = {
     "oracle": {"color": CHANCE, "ls": "--", "label": "oracle: the true atoms"},
     "neurosparse": {"color": BRAIN, "marker": "o", "lw": 2, "label": "neurosparse, defaults"},
-    "SPAMS": {"color": NETWORK, "marker": "s", "label": "SPAMS, best of three penalties"},
+    "SPAMS": {"color": NETWORK, "marker": "s", "label": "SPAMS, best of six penalties"},
     "TopK SAE": {"color": "#7a9a3c", "marker": "^", "label": "TopK autoencoder, true k"},
     "chance": {"color": CHANCE, "ls": ":", "label": "chance: random atoms"},
 }
