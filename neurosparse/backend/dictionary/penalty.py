@@ -100,7 +100,8 @@ def choose_penalty(
     Returns
     -------
     PenaltyPath
-        Of the levels tried, in falling order: it ends where the error has clearly risen.
+        Of the levels tried, in falling order: it ends where the error has clearly risen. Levels above `TOP` that
+        do not clearly foretell something are left out.
 
     Raises
     ------
