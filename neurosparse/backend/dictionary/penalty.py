@@ -32,6 +32,8 @@ Tensor = torch.Tensor
 LEVELS, TOP = (*0.7 * (0.7 / 0.04) ** (np.arange(6, 0, -1) / 11), *np.geomspace(0.7, 0.04, 12)), 6
 # Steps at each level below those of annealing: so many, or fewer where there are so many atoms that a step is dear.
 LEVEL_STEPS, FEWEST_STEPS, DEAR = 16, 4, 8192
+# Blocks of steps at a level, at the most, on the way to where the atoms of few samples are relearned.
+FIRST_BLOCKS = 8
 # Samples that foretell: a tenth of all, but this many where a fifth are.
 ENOUGH = 100
 # Of many atoms every other level is passed over for as long as each lowers the error to less than so many times.
@@ -205,7 +207,7 @@ def descend(
     begin = first
     if few:
         for level in range(first, last + 1):
-            hold(learner, penalties[level], random)
+            hold(learner, penalties[level], random, FIRST_BLOCKS)
         for stage in few:
             relearning.relearn(learner, stage, reference, random)
         begin = last

@@ -28,9 +28,9 @@ from neurosparse.backend.dictionary.settings import (
 
 # Share of the atoms held, first and last, and multiple of the reference penalty at which the others are learned: while
 # most atoms are wrong, and once they are not. Low levels find rare atoms, where what is held is right.
-COARSE, FINE = ((0.2, 0.8), (0.35, 0.2)), ((0.5, 0.8), (0.25, 0.1))
+COARSE, FINE = ((0.2, 0.8), (0.35, 0.2)), ((0.5, 0.85), (0.25, 0.1))
 # Fine stages, as a share of the coarse ones.
-FINE_SHARE = 0.7
+FINE_SHARE = 0.9
 # Atoms that are held are active at so much of the penalty.
 EAGER = 0.85
 # Then all are free at this multiple of the reference penalty. Blocks of steps for either, at the most.
@@ -71,11 +71,11 @@ def relearn(learner: Learner, stage: Stage, reference: float, random: Random) ->
     n_held = int(stage.share * len(order))
     learner.restart(order[:n_held], random)
     learner.n_fixed, learner.eager = n_held, EAGER
-    hold(learner, stage.level * reference, random, BLOCKS)
-    learner.n_fixed = 0
-    # At a low penalty codes are many, and three times as soon found from where they were in the last pass.
+    # Codes are many, and soon found from where they were in the last pass.
     if len(learner.x) * len(order) <= DENSE_ENTRIES:
         learner.recent = learner.x.new_zeros((len(learner.x), len(order)))
+    hold(learner, stage.level * reference, random, BLOCKS)
+    learner.n_fixed = 0
     objective = hold(learner, FREE_LEVEL * reference, random, FREE_BLOCKS)
     learner.recent = None
     return objective

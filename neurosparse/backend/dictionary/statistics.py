@@ -86,7 +86,7 @@ class Statistics:
         if not offset or not float(self.weight) > 0:
             return self.gram, self.cross
         mean = self.use / self.weight
-        return self.gram - torch.outer(mean, self.use), self.cross - torch.outer(mean, self.total)
+        return self.gram.addr(mean, self.use, alpha=-1), self.cross.addr(mean, self.total, alpha=-1)
 
     def offset(self, dictionary: Tensor) -> Tensor:
         """The best offset for a dictionary, (unit,)."""

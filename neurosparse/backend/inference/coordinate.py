@@ -249,20 +249,21 @@ def _factored(problem: Problem, gram: Tensor, start: Any, task: Task, desk: _Des
 def _room(problem: Problem, start: Any, desk: _Desk) -> tuple[Local, Active]:
     """A thread's workspace, and active codes: those to start from."""
     (n_samples, n_units), n_atoms = problem.x.shape, len(problem.atoms)
-    if start is None:
-        known = csr_array((n_samples, n_atoms), dtype=problem.x.numpy().dtype)
-    else:
-        known = start if issparse(start) else csr_array(start.numpy())
-    count = np.diff(known.indptr).astype(np.int64)
+    count = np.zeros(n_samples, np.int64)
+    if start is not None:
+        count = np.diff(start.indptr).astype(np.int64) if issparse(start) else np.count_nonzero(start.numpy(), axis=1)
     needed = int(count.max()) if n_samples else 0
     # At an optimum no more atoms than units need be active, save by a tie.
     capacity = min(n_atoms, max(MIN_CANDIDATES, 2 * n_units, needed + MIN_CANDIDATES // 2))
     local = desk.candidates(n_atoms, n_units, capacity, problem.x.numpy().dtype)
     atom = np.zeros((n_samples, len(local.atom)), np.int32)
     z = np.zeros(atom.shape, problem.x.numpy().dtype)
-    sample = np.repeat(np.arange(n_samples), count)
-    place = np.arange(len(sample)) - known.indptr[sample]
-    atom[sample, place], z[sample, place] = known.indices, known.data
+    if issparse(start):
+        sample = np.repeat(np.arange(n_samples), count)
+        place = np.arange(len(sample)) - start.indptr[sample]
+        atom[sample, place], z[sample, place] = start.indices, start.data
+    elif start is not None:
+        gather_active(start.numpy(), needed, atom, z, count)
     return local, Active(atom, z, count)
 
 
