@@ -27,7 +27,7 @@ def few(n_atoms=200, n_units=47, n_active=8, n_samples=500, seed=0):
 
 def test_stages_hold_more_and_more_where_samples_are_few():
     coarse, fine = relearning.coarse_stages(Settings(), 500, 200), relearning.fine_stages(Settings(), 500, 200)
-    assert (len(coarse), len(fine)) == (10, 7)
+    assert (len(coarse), len(fine)) == (10, 9)
     for todo in (coarse, fine):
         assert (np.diff([stage.share for stage in todo]) > 0).all()
         assert (np.diff([stage.level for stage in todo]) < 0).all()
@@ -72,6 +72,7 @@ def test_a_stage_keeps_the_atoms_that_would_be_missed_most_and_frees_them_in_the
 
     def watched(learner, penalty, *_):
         held.append((learner.n_fixed, penalty, learner.dictionary.clone()))
+        assert learner.recent.shape == (200, 40)  # either starts from the codes of its last pass
         return 0.0
 
     monkeypatch.setattr(relearning, "hold", watched)
@@ -81,6 +82,7 @@ def test_a_stage_keeps_the_atoms_that_would_be_missed_most_and_frees_them_in_the
     kept = recovery(held[0][2][:10].numpy(), atoms[:20])
     assert (kept > 0.999).sum() == 10
     assert recovery(held[0][2][10:].numpy(), np.concatenate([wrong, atoms[:20]])).max() < 0.9  # they start anew
+    assert learner.recent is None
 
 
 def test_codes_that_batches_start_from_follow_their_samples():
@@ -107,8 +109,17 @@ def test_relearning_finds_atoms_that_annealing_and_replacement_do_not():
     assert found[10].objective < found[0].objective
 
 
-def test_the_choice_of_a_penalty_relearns_and_the_fit_goes_on_from_there_without_replacement(monkeypatch):
-    monkeypatch.setattr(Learner, "replace", lambda *_, **__: pytest.fail("a trial of replacement"))
+def test_what_relearning_found_twice_or_not_at_all_is_replaced(monkeypatch):
+    x, atoms = few(n_atoms=60, n_units=30, n_active=3, n_samples=300)
+    assert few_samples(Settings(), 300, 60)
+    monkeypatch.setattr(relearning, "relearn", lambda *_: 0.0)
+    start = atoms.copy()
+    start[20:23] = 0.98 * atoms[:3] + 0.2 * atoms[10:13]  # the first three twice
+    found = fit(x, 60, 0.05 * reference_penalty(x, 60), Settings(), random_state=0, start=torch.from_numpy(start))
+    assert recovery(found.learner.dictionary.numpy(), atoms).min() > 0.95  # without a trial one is lost: .14
+
+
+def test_the_choice_of_a_penalty_relearns_and_the_fit_goes_on_from_there():
     x, _ = few(n_atoms=60, n_units=30, n_active=4, n_samples=240)
     path = choose_penalty(x, 60, Settings(), random_state=0)
     assert path.dictionary.shape == (60, 30)
@@ -117,8 +128,8 @@ def test_the_choice_of_a_penalty_relearns_and_the_fit_goes_on_from_there_without
     history: list = []
     fit(x, 60, path.penalty, Settings(), random_state=0, start=path.dictionary, on_step=history.append)
     stages = [step["stage"] for step in history]
-    assert not {"anneal", "thin", "replace"} & set(stages)
-    assert stages.count("relearn") == 7
+    assert not {"anneal", "thin"} & set(stages)
+    assert stages.count("relearn") == 9
     replaced = [step["replaced"] for step in history if step["stage"] == "relearn"]
     assert replaced == [round((1 - stage.share) * 60) for stage in relearning.fine_stages(Settings(), 240, 60)]
 

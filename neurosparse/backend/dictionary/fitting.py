@@ -40,7 +40,7 @@ def fit(
 ) -> Fit:
     """Learn a dictionary: from each start anneal too many atoms, let go, replace what is dispensable; settle the best.
 
-    Where samples are few no surplus is annealed, and `relearning` takes the place of replacement.
+    Where samples are few no surplus is annealed, and `relearning` comes before replacement.
 
     Starts end early where the lowest objective has been found again and again: by a third of `n_restarts`, at least
     twice.

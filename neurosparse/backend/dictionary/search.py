@@ -165,8 +165,7 @@ class Search:
         stages = [] if self.again else relearning.coarse_stages(*sizes)
         stages += relearning.fine_stages(*sizes)
         if self.count == len(stages):
-            # What is dispensable has been exchanged again and again.
-            self.stage, self.count, self.again = "descend" if stages else "thin", 0, False
+            self.stage, self.count, self.again = "replace" if stages else "thin", 0, False
             return
         objective = relearning.relearn(self.runs[0].learner, stages[self.count], self.reference, self.random)
         n_new = round((1 - stages[self.count].share) * self.n_atoms)
