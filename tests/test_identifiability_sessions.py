@@ -156,8 +156,9 @@ def test_too_few_or_too_short_sessions_are_told():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("lengths", "decay"), [([300] * 5, 0.9), ([1000, 1100, 1200, 1000, 1050], 0.9), ([200] * 8, 0)]
+    ("lengths", "decay"), [([300] * 5, 0.9), ([1300, 1400, 1500, 1300, 1350], 0.9), ([200] * 8, 0)]
 )
+@pytest.mark.filterwarnings("ignore::neurosparse.errors.EvidenceWarning")
 def test_independent_sessions_are_rejected_at_the_level(lengths, decay):
     found = []
     for seed in range(200):
@@ -166,6 +167,8 @@ def test_independent_sessions_are_rejected_at_the_level(lengths, decay):
         found.append([float(one["pooled_p"][0]), float(one["median_R2"][0])])
     p, r2 = np.array(found).T
     print(lengths, decay, "rejected", (p <= 0.05).sum(), "R2", r2.mean())
-    low, high = stats.binom.interval(0.99, len(p), 0.05)
+    told = np.isfinite(p).sum()  # no p where a draw's series come out too smooth for a shift
+    assert told >= 190
+    low, high = stats.binom.interval(0.99, told, 0.05)
     assert low <= (p <= 0.05).sum() <= high
     assert r2.mean() < 0
