@@ -158,7 +158,7 @@ def test_the_largest_penalty_within_one_standard_error_of_the_best_is_taken(monk
     for level, mean in {9: 0.96, 10: 0.951, 11: 0.935, 12: 0.93, 13: 0.94}.items():
         error[level] = mean + spread
     atoms = {level: torch.full((1, 1), float(level)) for level in range(9, 14)}
-    monkeypatch.setattr(choosing, "descend", lambda *_, **__: choosing.Descent(error, atoms))
+    monkeypatch.setattr(choosing, "descend", lambda *_, **__: choosing.Descent(error, np.ones(100), atoms))
     path = choose_penalty(x, 16, Settings(), random_state=0)
     assert path.penalty == pytest.approx(choosing.LEVELS[11] * reference_penalty(x, 16))
     assert path.dictionary.item() == 11
@@ -179,10 +179,42 @@ def test_no_penalty_above_the_top_is_taken_for_being_within_one_standard_error(m
     for level in range(2, 10):
         error[level] = 0.93 + 0.002 * abs(level - best) + np.where(np.arange(100) % 2, 0.2, -0.2)
     atoms = {level: torch.full((1, 1), float(level)) for level in range(2, 10)}
-    monkeypatch.setattr(choosing, "descend", lambda *_, **__: choosing.Descent(error, atoms))
+    monkeypatch.setattr(choosing, "descend", lambda *_, **__: choosing.Descent(error, np.ones(100), atoms))
     path = choose_penalty(x, 16, Settings(), random_state=0)
     assert path.penalty == pytest.approx(choosing.LEVELS[taken] * reference_penalty(x, 16))
     assert choosing.LEVELS[6] == choosing.LEVELS[choosing.TOP] == 0.7
+
+
+@pytest.mark.parametrize(
+    ("first", "others", "many", "n_folds", "taken"),
+    [
+        (6, 4, 512, 5, 4),  # all test sets together tell that the best is above the top
+        (5, 8, 512, 5, 6),  # or that it is not: then the first one among the others
+        (7, 4, 512, 1, 7),  # below the top one test set tells
+        (6, 4, 8, 1, 6),  # and of many atoms
+    ],
+)
+def test_at_the_top_and_above_more_test_sets_tell(monkeypatch, first, others, many, n_folds, taken):
+    x, _ = planted()
+    seen = []
+
+    def made(train, test, *_, beyond, **__):
+        assert (len(train), len(test)) == (len(x) - 100, 100)
+        assert beyond == bool(seen)
+        seen.append(test)
+        best = first if len(seen) == 1 else others
+        error = np.full((len(choosing.LEVELS), 100), np.nan)
+        for level in range(2, 13):
+            error[level] = 0.9 + 0.002 * abs(level - best) + np.where(np.arange(100) % 2, 0.01, -0.01)
+        return choosing.Descent(error, np.ones(100), {level: torch.full((1, 1), float(level)) for level in range(13)})
+
+    monkeypatch.setattr(choosing, "descend", made)
+    monkeypatch.setattr(choosing, "MANY", many)
+    path = choose_penalty(x, 16, Settings(), random_state=0)
+    assert len(seen) == n_folds
+    assert len(torch.unique(torch.cat(seen), dim=0)) == 100 * n_folds  # each sample is held out once
+    assert path.penalty == pytest.approx(choosing.LEVELS[taken] * reference_penalty(x, 16))
+    assert path.dictionary.item() == taken
 
 
 def noisy(n_samples, noise, seed=0):
@@ -198,9 +230,10 @@ def test_where_noise_is_most_of_the_data_the_penalty_is_above_the_usual_ones():
     seen: list = []
     path = choose_penalty(x, 24, Settings(), random_state=0, on_step=seen.append)
     assert path.penalty > 1.2 * top
-    assert path.penalty == path.penalties[1]
-    assert path.error[0] > path.error[1]
-    assert max(step["penalty"] for step in seen) == path.penalties[0]  # gone on until the error rose, and no further
+    assert path.penalty == path.penalties[path.error.argmin()]
+    tried = sorted({step["penalty"] / top * choosing.LEVELS[choosing.TOP] for step in seen}, reverse=True)
+    assert tried[:7] == pytest.approx(choosing.LEVELS[:7])  # all of those above; what foretells nothing is left out
+    assert path.penalties[0] < choosing.LEVELS[0] / choosing.LEVELS[choosing.TOP] * top
     found, usual = (
         fit(x, 24, penalty, Settings(), random_state=0, start=start).learner.dictionary.numpy()
         for penalty, start in ((path.penalty, path.dictionary), (top, None))
@@ -222,7 +255,9 @@ def test_samples_held_out_are_enough_to_foretell_and_few_of_few(monkeypatch, n_s
 
     def looked_at(train, test, *_, **__):
         seen.append((len(train), len(test)))
-        return choosing.Descent(np.zeros((len(choosing.LEVELS), len(test))), {0: torch.ones((1, 1))})
+        error = np.full((len(choosing.LEVELS), len(test)), np.nan)
+        error[12] = 0.5
+        return choosing.Descent(error, np.ones(len(test)), {12: torch.ones((1, 1))})
 
     monkeypatch.setattr(choosing, "descend", looked_at)
     choose_penalty(planted(n_samples=n_samples)[0], 16, Settings(), random_state=0)

@@ -42,6 +42,8 @@ STEEP = 0.8
 RISEN = 1.05
 # Standard errors by which more must be foretold above `TOP` than by the offset alone: codes vanish there.
 CLEAR = 2.0
+# Where the error is lowest at `TOP` or above, so many test sets tell: one of 500 samples is wrong by two levels there.
+FOLDS = 5
 
 
 class PenaltyPath(NamedTuple):
@@ -59,9 +61,10 @@ class PenaltyPath(NamedTuple):
 
 
 class Descent(NamedTuple):
-    """Error of each test sample at each of `LEVELS`, NaN where it was not tried, and the dictionaries there."""
+    """Error of each test sample at each of `LEVELS`, NaN where it was not tried, of the offset alone; dictionaries."""
 
     error: np.ndarray
+    alone: np.ndarray
     dictionaries: dict[int, Tensor]
 
 
@@ -78,7 +81,8 @@ def choose_penalty(
     """The largest penalty whose dictionary foretells hidden entries within one standard error of the best, or the best.
 
     The best where it is above `TOP`, which sparse counts or much noise bring about: every penalty above it, up to those
-    at which no code is left, may be within one standard error there.
+    at which no code is left, may be within one standard error there. Errors hardly differ then, and `FOLDS` test sets
+    tell whether and which; not of `MANY` atoms, nor where samples are few: there one does.
 
     Nine tenths of the samples are learned from (four fifths of fewer than 500), along `LEVELS` of falling penalty; of
     the others each unit in turn is hidden and foretold from the rest (`inference.held_out_entries`). No label and no
@@ -117,19 +121,40 @@ def choose_penalty(
         )
     order = random.permutation(len(x))
     n_test = min(n_validation, max(len(x) // 10, min(len(x) // 5, ENOUGH)))
-    quick = x.float()
-    train, test = (quick[torch.as_tensor(rows).to(x.device)] for rows in (order[n_test:], order[:n_test]))
-    reference = reference_penalty(x, n_atoms, offset=settings.offset)
-    descent = descend(train, test, n_atoms, settings, reference, random, on_step=on_step)
-    tried = np.array(sorted(descent.dictionaries))
-    error = descent.error[tried]
-    mean, spread = error.mean(1), error.std(1) / np.sqrt(len(test))
+    quick, reference = x.float(), reference_penalty(x, n_atoms, offset=settings.offset)
+    few = few_samples(settings, len(x) - n_test, n_atoms)
+
+    def fold(number: int) -> Descent:
+        hidden = np.zeros(len(x), dtype=bool)
+        hidden[n_test * number : n_test * (number + 1)] = True
+        train, test = (quick[torch.as_tensor(rows).to(x.device)] for rows in (order[~hidden], order[hidden]))
+        return descend(train, test, n_atoms, settings, reference, random, beyond=number > 0, on_step=on_step)
+
+    descents = [fold(0)]
+    error = clear(descents[0].error, descents[0].alone)
+    if np.nanargmin(descents[0].error.mean(1)) <= TOP and n_atoms < MANY and not few:
+        descents += [fold(number) for number in range(1, min(FOLDS, len(x) // n_test))]
+        pooled = clear(*(np.concatenate(parts, axis=-1) for parts in list(zip(*descents, strict=True))[:2]))
+        if np.nanargmin(pooled.mean(1)) < TOP:
+            error = pooled
+        else:
+            error[:TOP] = np.nan
+    tried = np.flatnonzero(np.isfinite(error).all(1))
+    error = error[tried]
+    mean, spread = error.mean(1), error.std(1) / np.sqrt(error.shape[1])
     best = int(mean.argmin())
-    allowed = 0.0 if few_samples(settings, len(train), n_atoms) else spread[best]
+    allowed = 0.0 if few else spread[best]
     chosen = int(np.flatnonzero((mean <= mean[best] + allowed) & (tried >= min(tried[best], TOP)))[0])
     start = min(int(tried[chosen]), _nearest(WORKING_LEVEL))
     penalties = reference * np.array(LEVELS)[tried]
-    return PenaltyPath(float(penalties[chosen]), penalties, mean, spread, descent.dictionaries[start])
+    return PenaltyPath(float(penalties[chosen]), penalties, mean, spread, descents[0].dictionaries[start])
+
+
+def clear(error: np.ndarray, alone: np.ndarray) -> np.ndarray:
+    """Errors (level, sample) without the levels above `TOP` that do not clearly foretell more than the offset alone."""
+    gain = (alone - error)[:TOP]
+    void = ~(gain.mean(1) > CLEAR * gain.std(1) / np.sqrt(error.shape[1]))
+    return np.where(np.pad(void, (0, len(error) - TOP))[:, None], np.nan, error)
 
 
 def descend(
@@ -141,13 +166,13 @@ def descend(
     random: Random,
     *,
     other: Tensor | None = None,
+    beyond: bool = False,
     on_step: OnStep | None = None,
 ) -> Descent:
     """Anneal along `LEVELS` times `reference`, and see at each how well the test samples are foretold.
 
     From the first level of annealing downwards, until the error has clearly risen; where it is lowest at that level,
-    those above are tried as well, from there, and where it is lowest at `TOP` those above until the error rises or
-    nothing is foretold. Where samples are few, atoms are relearned first, at the level that replacement works at, and
+    those above are tried as well, from there, and where it is lowest at `TOP` all those above. Where samples are few, atoms are relearned first, at the level that replacement works at, and
     follow the penalty from there down and up.
 
     Parameters
@@ -160,6 +185,8 @@ def descend(
     other : (sample, unit) tensor, optional
         The test samples measured again. With it the error is that of the whole reconstruction in these; without it,
         of the test samples' own entries, each hidden in turn.
+    beyond : bool
+        Whether levels above that of annealing, and above `TOP`, are tried wherever the error is lowest.
     on_step : callable, optional
 
     Returns
@@ -212,17 +239,12 @@ def descend(
             relearning.relearn(learner, stage, reference, random)
         begin = last
     walk(learner, range(begin, len(LEVELS)))
-    if few or min(found) == found[0]:
+    if few or beyond or min(found) == found[0]:
         walk(Learner(train, dictionaries[begin], settings), reversed(range(TOP, begin)))
-        if TOP in dictionaries and found[-1] == min(found):
-            walk(Learner(train, dictionaries[TOP], settings), reversed(range(TOP)), 1.0)
-            whole = usual.square().sum(1).cpu().numpy()
-            for level in range(TOP):
-                gain = whole / whole.mean() - error[level]
-                if level in dictionaries and gain.mean() <= CLEAR * gain.std() / np.sqrt(len(gain)):
-                    error[level] = np.nan
-                    del dictionaries[level]
-    return Descent(error, dictionaries)
+        if TOP in dictionaries and (beyond or found[-1] == min(found)):
+            walk(Learner(train, dictionaries[TOP], settings), reversed(range(TOP)), np.inf)
+    whole = usual.square().sum(1).cpu().numpy()
+    return Descent(error, whole / whole.mean(), dictionaries)
 
 
 def _nearest(level: float) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from neurosparse.backend.devices import one_thread
-from neurosparse.backend.dictionary.penalty import LEVELS, descend
+from neurosparse.backend.dictionary.penalty import LEVELS, clear, descend
 from neurosparse.backend.dictionary.settings import OnStep, Settings, random_state_of, reference_penalty
 
 Tensor = torch.Tensor
@@ -98,7 +98,7 @@ def select_size(
                 other=None if again is None else again[rows],
                 on_step=on_step,
             )
-            error[i, :, test] = found.error.T
+            error[i, :, test] = clear(found.error, found.alone).T
     tested = np.sort(np.concatenate([test for _, test in folds]))
     return _choose(ordered, penalties, error[:, :, tested], labels[tested])
 
