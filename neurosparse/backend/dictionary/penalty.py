@@ -172,8 +172,8 @@ def descend(
     """Anneal along `LEVELS` times `reference`, and see at each how well the test samples are foretold.
 
     From the first level of annealing downwards, until the error has clearly risen; where it is lowest at that level,
-    those above are tried as well, from there, and where it is lowest at `TOP` all those above. Where samples are few, atoms are relearned first, at the level that replacement works at, and
-    follow the penalty from there down and up.
+    those above are tried as well, from there, and where it is lowest at `TOP` all those above. Where samples are few,
+    atoms are relearned first, at the level that replacement works at, and follow the penalty from there down and up.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
-from scipy.sparse import csr_array, issparse
+from scipy.sparse import issparse
 
 from neurosparse.backend.devices import one_thread
 from neurosparse.backend.inference.kernels import (
