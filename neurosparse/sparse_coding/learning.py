@@ -32,7 +32,7 @@ class DictionaryLearning(LearnedDictionary):
         In units of the data. ``"auto"`` takes the largest whose dictionary, learned from nine tenths of the samples
         (four fifths of fewer than 500), foretells hidden entries of the others within one standard error of the
         best (the best itself where there are fewer than six samples an atom, or where noise is so much that it
-        lies above the usual range): no label, no sparsity is given.
+        lies above the usual range, as five such tests together tell): no label, no sparsity is given.
     codes : {"nonnegative", "signed"}
     atoms : {"signed", "nonnegative"}
         Signed for centred or scaled responses; non-negative where a feature can only add, as in raw counts.
