@@ -134,7 +134,8 @@ def choose_penalty(
     error = clear(descents[0].error, descents[0].alone)
     if np.nanargmin(descents[0].error.mean(1)) <= TOP and n_atoms < MANY and not few:
         descents += [fold(number) for number in range(1, min(FOLDS, len(x) // n_test))]
-        pooled = clear(*(np.concatenate(parts, axis=-1) for parts in list(zip(*descents, strict=True))[:2]))
+        errors, alone = ([getattr(each, name) for each in descents] for name in ("error", "alone"))
+        pooled = clear(np.hstack(errors), np.hstack(alone))
         if np.nanargmin(pooled.mean(1)) < TOP:
             error = pooled
         else:
