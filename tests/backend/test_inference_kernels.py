@@ -1,9 +1,11 @@
-"""Compiled code never outlives a file that it was made of; a leap goes where the objective falls."""
+"""Compiled code never outlives a file that it was made of, and is one; a leap goes where the objective falls."""
 
 from __future__ import annotations
 
 import importlib
+import os
 import shutil
+import subprocess
 import sys
 
 import numpy as np
@@ -12,13 +14,30 @@ import pytest
 from neurosparse.backend.inference.kernels import compiling
 from neurosparse.backend.inference.kernels.leap import leap
 
-INNER = "from kept_kernels.compiling import compiled\n\n@compiled\ndef inner(x):\n    return x + {}\n"
+INNER = "from kept_kernels.compiling import inlined\n\n@inlined\ndef inner(x):\n    return x + {}\n"
 OUTER = """from kept_kernels.compiling import compiled
 from kept_kernels.inner import inner
 
 @compiled
 def outer(x):
     return 2 * inner(x)
+"""
+
+
+# Codes of 600 atoms by their Gram matrix, counted; to the last bit.
+DIGEST = """
+import hashlib
+import numpy as np
+import torch
+from neurosparse.backend.dictionary import Statistics
+from neurosparse.backend.inference import encode
+random = np.random.RandomState(0)
+atoms = random.standard_normal((600, 60)).astype(np.float32)
+x = random.rand(200, 600).astype(np.float32) ** 60 @ atoms
+found, sums = encode(x, atoms, 1.0, tol=1e-3), Statistics(600, 60, torch.from_numpy(x), compiled=True)
+sums.add(torch.from_numpy(found.codes), torch.from_numpy(x))
+arrays = found.codes, found.objective, sums.gram.numpy(), sums.cross.numpy()
+print(found.solver, int((found.codes > 0).sum()), hashlib.sha256(b"".join(map(bytes, arrays))).hexdigest())
 """
 
 
@@ -55,6 +74,20 @@ def test_code_is_kept_until_a_file_of_the_folder_changes(kernels):
     (kernels / "inner.py").write_text(INNER.format(10))  # the outer function's own file stays as it was
     assert call_anew() == (26, False)
     assert call_anew() == (26, True)
+
+
+def test_a_process_that_compiles_and_one_that_finds_code_on_disk_agree_to_the_last_bit(tmp_path):
+    said = []
+    for _ in range(2):
+        environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(
+            [sys.executable, "-c", DIGEST], env=environment, capture_output=True, text=True, check=True
+        )
+        said.append(done.stdout)
+        assert any(tmp_path.rglob("*solve_cached*.nbc"))
+    assert said[0] == said[1]
+    assert said[0].startswith("coordinate: candidates, Gram ")
+    assert int(said[0].split()[-2]) > 1000
 
 
 @pytest.mark.parametrize("dear", [0, 1])

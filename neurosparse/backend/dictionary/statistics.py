@@ -155,7 +155,7 @@ class Sums(NamedTuple):
     events: np.ndarray
 
 
-@njit(cache=True, fastmath=True)
+@njit(fastmath=True, forceinline=True)  # as `inference.kernels.compiling.inlined`: one code, one order of the sums
 def _count(sums: Sums, atom: np.ndarray, z: np.ndarray, x: np.ndarray) -> None:  # pragma: no cover (compiled)
     for p in range(len(atom)):
         sums.use[atom[p]] += z[p]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neurosparse.backend.inference.kernels.compiling import compiled, key, value_of
+from neurosparse.backend.inference.kernels.compiling import compiled, inlined, key, value_of
 from neurosparse.backend.inference.kernels.descent import LANES, descend, pad
 from neurosparse.backend.inference.kernels.leap import MAX_LEAP
 from neurosparse.backend.inference.kernels.task import Active, Task
@@ -58,7 +58,7 @@ def make_local(n_atoms: int, n_units: int, capacity: int, dtype: np.dtype) -> Lo
     )
 
 
-@compiled
+@inlined
 def enter(local: Local, active: Active, i: int) -> int:  # pragma: no cover (compiled)
     """The codes of row i to start from become the first candidates; how many they are."""
     count = active.n_used[i]
@@ -68,7 +68,7 @@ def enter(local: Local, active: Active, i: int) -> int:  # pragma: no cover (com
     return count
 
 
-@compiled
+@inlined
 def leave(local: Local, size: int, active: Active, i: int) -> None:  # pragma: no cover (compiled)
     """The active codes are written down as those of row i, and the candidates forgotten."""
     kept = 0
@@ -80,7 +80,7 @@ def leave(local: Local, size: int, active: Active, i: int) -> None:  # pragma: n
     active.n_used[i] = kept
 
 
-@compiled
+@inlined
 def ratios(
     slopes: np.ndarray, rate: np.ndarray, nonnegative: bool, ratio: np.ndarray
 ) -> float:  # pragma: no cover (compiled)
@@ -103,7 +103,7 @@ def ratios(
     return value_of(top)
 
 
-@compiled
+@inlined
 def work_on(
     local: Local,
     size: int,
@@ -151,7 +151,7 @@ def work_on(
     return size, local.pace[0]
 
 
-@compiled
+@inlined
 def make_room(
     local: Local, size: int, task: Task, gram: np.ndarray, atoms: np.ndarray, observed: np.ndarray
 ) -> int:  # pragma: no cover (compiled)
@@ -186,7 +186,7 @@ def gather_active(
     return most
 
 
-@compiled
+@inlined
 def _pick(local: Local, greatest: float, want: int, size: int) -> int:  # pragma: no cover (compiled)
     """Add the atoms whose slope most exceeds their penalty to the candidates, about `want`; the new size."""
     ratio, atom, place = local.ratio, local.atom, local.place
@@ -224,7 +224,7 @@ def _pick(local: Local, greatest: float, want: int, size: int) -> int:  # pragma
     return size
 
 
-@compiled
+@inlined
 def _meet(
     local: Local, known: int, size: int, task: Task, gram: np.ndarray, atoms: np.ndarray, observed: np.ndarray
 ) -> None:  # pragma: no cover (compiled)
@@ -246,7 +246,7 @@ def _meet(
             local.gram[q, p] = row[q]
 
 
-@compiled
+@inlined
 def _products(local: Local, p: int, atoms: np.ndarray, observed: np.ndarray) -> None:  # pragma: no cover (compiled)
     """Products of candidate p's atom with those before it and itself, where the row is observed."""
     seen, row = local.seen, local.gram[p]
@@ -270,7 +270,7 @@ def _products(local: Local, p: int, atoms: np.ndarray, observed: np.ndarray) -> 
         row[q] /= local.norm[p] * local.norm[q]
 
 
-@compiled
+@inlined
 def _observed_norm(atom: np.ndarray, observed: np.ndarray) -> float:  # pragma: no cover (compiled)
     squared = 0.0
     for u in range(len(atom)):

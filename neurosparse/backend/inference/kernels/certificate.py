@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from neurosparse.backend.inference.kernels.compiling import compiled
+from neurosparse.backend.inference.kernels.compiling import compiled, inlined
 
 
-@compiled
+@inlined
 def verdict(
     squared: float, inner: float, left: float, size: float, greatest: float
 ) -> tuple[float, float]:  # pragma: no cover (compiled)

@@ -15,12 +15,17 @@ OPTIONS: dict[str, Any] = {"fastmath": True, "error_model": "numpy", "nogil": Tr
 
 
 def inlined(function: Callable) -> Any:
-    """``njit`` for what inner loops call: handing over arrays takes as long as such a loop."""
+    """``njit`` for what compiled functions call: no machine code of its own, a part of each caller's.
+
+    A function that were compiled by itself as well would be there twice, in code that sums in another order: a process
+    that compiles calls the one, a process that finds the caller on disk the other, and the last bits differ. Handing
+    over arrays would also take as long as an inner loop.
+    """
     return njit(forceinline=True, **OPTIONS)(function)
 
 
 def compiled(function: Callable) -> Any:
-    """``njit`` with the machine code kept on disk until any file of this folder changes.
+    """``njit`` for what Python calls, with the machine code kept on disk until any file of this folder changes.
 
     Numba looks at the function's own file alone, and would go on with old code of what it calls from the others.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from neurosparse.backend.inference.kernels.compiling import compiled, inlined, key
+from neurosparse.backend.inference.kernels.compiling import inlined, key
 from neurosparse.backend.inference.kernels.leap import leap
 
 # A row that has made so many steps since its last leap, and as many as it has active codes, leaps again.
@@ -35,7 +35,7 @@ def share_of(
     return abs((over if over > none else none) + (under if under < none else none) - z) * rate
 
 
-@compiled
+@inlined
 def descend(
     z: np.ndarray,
     slope: np.ndarray,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from neurosparse.backend.inference.kernels.compiling import compiled
+from neurosparse.backend.inference.kernels.compiling import inlined
 
 # Leaps are for at most so many active codes: they cost their cube.
 MAX_LEAP = 256
@@ -12,7 +12,7 @@ MAX_LEAP = 256
 LEAST = 1e-6
 
 
-@compiled
+@inlined
 def leap(
     z: np.ndarray,
     slope: np.ndarray,
@@ -72,7 +72,7 @@ def leap(
     return n - (blocker >= 0), blocker >= 0
 
 
-@compiled
+@inlined
 def _factorise(gram: np.ndarray, support: np.ndarray, factor: np.ndarray, n: int) -> int:  # pragma: no cover (compiled)
     """Cholesky's factor of the support's Gram matrix, as far as its atoms are independent; how many are."""
     for a in range(n):
@@ -91,7 +91,7 @@ def _factorise(gram: np.ndarray, support: np.ndarray, factor: np.ndarray, n: int
     return n
 
 
-@compiled
+@inlined
 def _direction(
     z: np.ndarray,
     slope: np.ndarray,

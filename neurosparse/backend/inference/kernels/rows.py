@@ -6,7 +6,7 @@ import numpy as np
 
 from neurosparse.backend.inference.kernels.candidates import FIRST_WANT, Local, enter, leave, make_room, ratios, work_on
 from neurosparse.backend.inference.kernels.certificate import verdict
-from neurosparse.backend.inference.kernels.compiling import compiled
+from neurosparse.backend.inference.kernels.compiling import compiled, inlined
 from neurosparse.backend.inference.kernels.descent import FIRST_MOVE, LESS
 from neurosparse.backend.inference.kernels.task import Active, Task, Worth
 
@@ -106,7 +106,7 @@ def solve_round(
         leave(local, size, active, i)
 
 
-@compiled
+@inlined
 def _sums(
     local: Local, size: int, task: Task, slopes: np.ndarray, c: np.ndarray
 ) -> tuple[float, float, float, float]:  # pragma: no cover (compiled)
@@ -122,7 +122,7 @@ def _sums(
     return total, worst, fit, left
 
 
-@compiled
+@inlined
 def _slopes(
     c: np.ndarray, gram: np.ndarray, local: Local, size: int, slopes: np.ndarray
 ) -> None:  # pragma: no cover (compiled)
@@ -153,7 +153,7 @@ def _slopes(
                     slopes[j] -= by * known[j]
 
 
-@compiled
+@inlined
 def _left_over(
     local: Local, size: int, x: np.ndarray, atoms: np.ndarray, observed: np.ndarray, residual: np.ndarray
 ) -> None:  # pragma: no cover (compiled)
