@@ -97,7 +97,9 @@ def fit_counts(
     penalty: float,
     *,
     weights: Floats,
+    learn_atoms: bool = True,
     learn_offset: bool = True,
+    least: Floats | None = None,
     tol: float = 1e-5,
     max_iter: int = 100,
 ) -> CountFit:
@@ -111,12 +113,14 @@ def fit_counts(
     dictionary : (atom, unit) array
         Where to start, such as the dictionary of a weighted squared loss. Negative entries become 0.
     offset : (unit,) array
-        Likewise; raised to a small share of each unit's mean.
+        Likewise; raised to `least`.
     penalty : float
     weights : (unit,) array
         Of the units in an atom's norm; 1 / mean makes `penalty` that of the weighted squared loss.
-    learn_offset : bool
-        Otherwise it stays as given.
+    learn_atoms, learn_offset : bool
+        Otherwise they stay as given.
+    least : (unit,) array, optional
+        Of the offset; by default a small share of each unit's mean.
     tol : float
         Done when a round lowered the objective by a smaller share.
     max_iter : int
@@ -130,7 +134,7 @@ def fit_counts(
     -----
     A sweep costs ``n_samples n_atoms n_units``.
     """
-    floor = np.maximum(FLOOR * x.mean(0), 1e-6)
+    floor = np.maximum(FLOOR * x.mean(0) if least is None else least, 1e-6)
     atoms, base = np.clip(dictionary, 0, None), np.maximum(offset, floor)
     atoms = atoms / np.sqrt((weights * atoms**2).sum(1, keepdims=True)).clip(1e-12)
     codes, history = np.zeros((len(x), len(atoms))), list[float]()
@@ -139,6 +143,9 @@ def fit_counts(
         history.append(count_objective(x, atoms, base, codes, penalty))
         if len(history) > 1 and history[-2] - history[-1] <= tol * abs(history[-2]):
             break
+        if not learn_atoms:
+            base = _offset(x, codes @ atoms, base, floor) if learn_offset else base
+            continue
         atoms, base = _atoms(x, atoms, base, codes, penalty, weights, floor, learn_offset)
         norm = np.sqrt((weights * atoms**2).sum(1))
         alive = norm > 0
@@ -178,6 +185,14 @@ def _atoms(
         )
     found = new[:, : len(atoms)].T.copy()
     return found, (floor + new[:, -1]) if learn_offset else base
+
+
+def _offset(x: Floats, driven: Floats, base: Floats, floor: Floats) -> Floats:
+    """The offset beside what codes give, (sample, unit): of each unit one code, that all samples share."""
+    above, still, one = (base - floor)[:, None].copy(), np.zeros(1), np.ones((1, len(x)))
+    rows, below = np.ascontiguousarray(x.T), np.ascontiguousarray((driven + floor).T)
+    _descend(rows, one, below, still, still, above, 1e-3, 3)
+    return np.asarray(floor + above[:, 0])
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
