@@ -441,6 +441,31 @@ def test_the_likelihood_of_counts_finds_the_atoms_and_the_background():
             DictionaryLearning(4, atoms="nonnegative", loss=loss).fit(np.vstack([x, -np.eye(24)[:1]]))
 
 
+def test_sparse_counts_are_averaged_over_what_may_have_made_them():
+    x, atoms = counts(2, size=1.0)
+    assert x.mean() < 0.5
+    learner = DictionaryLearning(
+        16, atoms="nonnegative", loss="poisson", penalty=2.0, n_restarts=2, max_iter=50, random_state=0
+    )
+    averaged = quiet(clone(learner), x)
+    assert {step["stage"] for step in averaged.history_} >= {"counts", "average"}
+    objective = [step["objective"] for step in averaged.history_ if step["stage"] == "average"]
+    assert (np.diff(objective) < 0).all()
+    assert averaged.objective_ == objective[-1]
+    np.testing.assert_allclose(np.linalg.norm(averaged.dictionary_, axis=1), 1)
+    assert (np.diff(averaged.utility_) <= 0).all()
+    np.testing.assert_allclose(averaged.usage_, (averaged.transform(x) > 0).mean(0), atol=2e-3)
+    # Counts that are not whole, such as averages of repeats, keep the likeliest atoms.
+    likeliest = quiet(clone(learner), x * (1 + 1e-9))
+    assert "average" not in {step["stage"] for step in likeliest.history_}
+    found, before = (float(dictionary_recovery(one.dictionary_, atoms).cosine.mean()) for one in (averaged, likeliest))
+    print(found, before, x.mean())
+    assert found > before + 0.05
+    one, other = (quiet(clone(learner).set_params(offset=False), x[:300]) for _ in range(2))
+    np.testing.assert_array_equal(one.dictionary_, other.dictionary_)
+    assert (one.offset_ < 0.1 * x[:300].mean(0)).all()
+
+
 def test_a_shared_gain_is_taken_out():
     x, atoms = planted(800)
     rng = np.random.default_rng(1)

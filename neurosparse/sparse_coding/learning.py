@@ -40,8 +40,10 @@ class DictionaryLearning(LearnedDictionary):
         Whether an offset is learned, rather than 0.
     loss : {"squared", "poisson", "sqrt"}
         ``"poisson"``: for raw counts, an identity link, under which features add; needs non-negative atoms and codes.
-        The dictionary of the squared loss with weights 1 / mean is improved in the likelihood. ``"sqrt"``: the squared
-        loss of the square root of counts; descriptive, since it breaks additivity.
+        The dictionary of the squared loss with weights 1 / mean is improved in the likelihood, and where counts are
+        whole and at most 5 on average, it becomes the mean of all that may have made them (Gibbs sampling; what
+        samples cannot tell apart comes out alike). ``"sqrt"``: the squared loss of the square root of counts;
+        descriptive, since it breaks additivity.
     weights : (unit,) array, optional
         Of each unit's squared error, such as 1 / noise variance; penalties are then in units of the weighted data.
     n_nuisance : int
@@ -85,7 +87,8 @@ class DictionaryLearning(LearnedDictionary):
         Share of samples in which the atom is active.
     history_ : list of dict
         Of the winning start: ``stage``, ``penalty``, ``objective`` (of the batch while annealing), ``n_active``,
-        ``replaced``. While settling the objective never rises.
+        ``replaced``. While settling the objective never rises; it may where counts are averaged, which it does not
+        judge.
     objective_ : float
     mean_ : (unit,) array
         Of the samples fitted; the baseline of `score`.
@@ -217,7 +220,7 @@ class DictionaryLearning(LearnedDictionary):
         publishing.keep(self, X, values, found.learner, penalty)
         self.history_, self.n_iter_ = found.history, len(found.history)
         if self.loss == "poisson":
-            searching.improve_counts(self, X, values)
+            searching.improve_counts(self, X, values, random)
         warn_of_evidence(self, X, values, publishing.unit_names(self), stacklevel=2)
         return self
 

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from neurosparse.backend import dictionary as backend
-from neurosparse.backend.dictionary.counts import fit_counts
+from neurosparse.backend.dictionary.averaging import average_counts, sparse_counts
+from neurosparse.backend.dictionary.counts import CountFit, fit_counts
 from neurosparse.backend.dictionary.nuisance import nuisance_directions
 from neurosparse.errors import InputError
 from neurosparse.sparse_coding import checkpointing, publishing
@@ -74,8 +75,8 @@ def find_nuisance(learner: Any, values: np.ndarray, random: Any, show: backend.O
         learner.nuisance_ = nuisance_directions(whole, learner.n_nuisance, codes=codes)
 
 
-def improve_counts(learner: Any, X: Any, values: np.ndarray) -> None:
-    """From the weighted squared loss to the likelihood."""
+def improve_counts(learner: Any, X: Any, values: np.ndarray, random: Any) -> None:
+    """From the weighted squared loss to the likelihood, and on to the posterior where counts are sparse."""
     found = fit_counts(
         values,
         learner._atoms / learner._scale,
@@ -84,6 +85,10 @@ def improve_counts(learner: Any, X: Any, values: np.ndarray) -> None:
         weights=learner._scale**2,
         learn_offset=learner.offset,
     )
+    rounds = [("counts", objective) for objective in found.objective]
+    if sparse_counts(values):
+        found = _averaged(learner, values, found, random)
+        rounds += [("average", objective) for objective in found.objective]
     utility, usage = 0.5 * np.square(found.codes).mean(0), (found.codes > 0).mean(0)
     order = np.argsort(-utility, kind="stable")
     learner.utility_, learner.usage_ = utility[order], usage[order]
@@ -91,9 +96,27 @@ def improve_counts(learner: Any, X: Any, values: np.ndarray) -> None:
     learner.objective_ = found.objective[-1]
     learner.history_ = [
         *learner.history_,
-        *({"stage": "counts", "penalty": learner.penalty_, "objective": entry} for entry in found.objective),
+        *({"stage": stage, "penalty": learner.penalty_, "objective": entry} for stage, entry in rounds),
     ]
     publishing.publish(learner, X)
+
+
+def _averaged(learner: Any, values: np.ndarray, found: CountFit, random: Any) -> CountFit:
+    """Posterior means in place of the likeliest atoms; codes, and what of the mean they leave, by the likelihood."""
+    weights = learner._scale**2
+    atoms, background = average_counts(
+        values, found.dictionary, found.offset, weights=weights, learn_offset=learner.offset, random_state=random
+    )
+    return fit_counts(
+        values,
+        atoms,
+        found.offset,
+        learner.penalty_,
+        weights=weights,
+        learn_atoms=False,
+        learn_offset=learner.offset,
+        least=background,
+    )
 
 
 def _restarts(learner: Any) -> int:
