@@ -4,9 +4,9 @@
 codes |N(0, 1)|, noise at a signal-to-noise ratio of 20 dB. "zipf": the same noise, atom j active at a rate that falls
 as 1 / sqrt(j), 4 on average. "counts": Poisson draws of non-negative atoms (three units in ten carry one) and
 exponential codes over a background of a tenth, scaled to a mean count of .2 and of 2 a unit. Ours are the defaults; for
-counts non-negative atoms, by squares weighted with 1 / mean ("off") and by the likelihood ("on"). What is scored is the
-matched |cos|, chance-corrected by the largest of isotropic and covariance-matched random atoms and of another draw of
-the law's atoms.
+counts non-negative atoms, by squares weighted with 1 / mean ("off") and by ``loss="poisson"`` ("on"). What is scored
+is the matched |cos|, chance-corrected by the largest of isotropic and covariance-matched random atoms and of another
+draw of the law's atoms.
 """
 
 from __future__ import annotations
