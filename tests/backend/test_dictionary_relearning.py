@@ -27,11 +27,12 @@ def few(n_atoms=200, n_units=47, n_active=8, n_samples=500, seed=0):
 
 def test_stages_hold_more_and_more_where_samples_are_few():
     coarse, fine = relearning.coarse_stages(Settings(), 500, 200), relearning.fine_stages(Settings(), 500, 200)
-    assert (len(coarse), len(fine)) == (10, 9)
+    assert (len(coarse), len(fine)) == (10, 20)
     for todo in (coarse, fine):
         assert (np.diff([stage.share for stage in todo]) > 0).all()
         assert (np.diff([stage.level for stage in todo]) < 0).all()
     assert fine[-1].level < coarse[-1].level
+    assert all(stage.held_blocks < stage.free_blocks for stage in fine)  # many short ones, with time to be free
     for settings, n_samples, n_atoms in (
         (Settings(), 1200, 200),
         (Settings(relearnings=0), 500, 200),
@@ -70,19 +71,22 @@ def test_a_stage_keeps_the_atoms_that_would_be_missed_most_and_frees_them_in_the
     learner = Learner(x.float(), torch.from_numpy(np.concatenate([wrong, atoms[:20]])).float(), Settings())
     held = []
 
-    def watched(learner, penalty, *_):
+    def watched(learner, penalty, _, blocks):
         held.append((learner.n_fixed, penalty, learner.dictionary.clone()))
+        assert blocks == (5 if learner.n_fixed else 4)
         assert learner.recent.shape == (200, 40)  # either starts from the codes of its last pass
         return 0.0
 
     monkeypatch.setattr(relearning, "hold", watched)
-    reference = reference_penalty(x, 40)
-    relearning.relearn(learner, relearning.Stage(0.25, 0.3), reference, np.random.RandomState(0))
+    reference, stage = reference_penalty(x, 40), relearning.Stage(0.25, 0.3, 5, 4)
+    relearning.relearn(learner, stage, reference, np.random.RandomState(0))
     assert [(number, round(penalty / reference, 6)) for number, penalty, _ in held] == [(10, 0.3), (0, 0.1)]
     kept = recovery(held[0][2][:10].numpy(), atoms[:20])
     assert (kept > 0.999).sum() == 10
     assert recovery(held[0][2][10:].numpy(), np.concatenate([wrong, atoms[:20]])).max() < 0.9  # they start anew
     assert learner.recent is None
+    relearning.relearn(learner, stage, reference, np.random.RandomState(0), 0.2 * reference)  # the final penalty
+    assert [round(penalty / reference, 6) for _, penalty, _ in held[2:]] == [0.3, 0.2]
 
 
 def test_codes_that_batches_start_from_follow_their_samples():
@@ -129,7 +133,7 @@ def test_the_choice_of_a_penalty_relearns_and_the_fit_goes_on_from_there():
     fit(x, 60, path.penalty, Settings(), random_state=0, start=path.dictionary, on_step=history.append)
     stages = [step["stage"] for step in history]
     assert not {"anneal", "thin"} & set(stages)
-    assert stages.count("relearn") == 9
+    assert stages.count("relearn") == 20
     replaced = [step["replaced"] for step in history if step["stage"] == "relearn"]
     assert replaced == [round((1 - stage.share) * 60) for stage in relearning.fine_stages(Settings(), 240, 60)]
 

@@ -167,9 +167,10 @@ class Search:
         if self.count == len(stages):
             self.stage, self.count, self.again = "replace" if stages else "thin", 0, False
             return
-        objective = relearning.relearn(self.runs[0].learner, stages[self.count], self.reference, self.random)
-        n_new = round((1 - stages[self.count].share) * self.n_atoms)
-        self._record(objective, relearning.FREE_LEVEL * self.reference, n_new)
+        stage = stages[self.count]
+        objective = relearning.relearn(self.runs[0].learner, stage, self.reference, self.random, self.penalty)
+        n_new = round((1 - stage.share) * self.n_atoms)
+        self._record(objective, max(self.penalty, relearning.FREE_LEVEL * self.reference), n_new)
         self.count += 1
 
     def _thin(self) -> None:
