@@ -22,6 +22,7 @@ from neurosparse.backend.nonlinear import (
     plant_quadratics,
     quadratic_features,
     radial_features,
+    share_form,
 )
 from neurosparse.backend.resampling import group_folds
 from neurosparse.errors import InputError
@@ -111,12 +112,12 @@ RIGHT = {
 }
 AT_THE_LIMIT = ("bent", "weak")  # nobody need decide them, but the wrong way they may not be decided
 SIZES = [(5, 50), (5, 100), (20, 200), (20, 400), (40, 400)]
-# The combined p-value of clusters at (5, 50) fails in 1.6 % of 1,000 other worlds: the 2 of these 200 are luck.
-# Of 3,000 worlds without a nonlinearity .7 % are called nonlinear; cells of 200 with more than 2 of them:
+# Of 3,000 worlds of seeds 6000-6199 without a nonlinearity .4 % are called nonlinear, in no cell of 200 more than 2.
+# Of these seeds, drawn before the present rule, three cells have more:
 MISSED = {
     ("unrelated", 5, 50): "nonlinear in 3 of 200",
-    ("noisy", 20, 200): "nonlinear in 4 of 200",
-    ("weak", 20, 200): "nonlinear in 5 of 200",
+    ("noisy", 20, 200): "nonlinear in 3 of 200",
+    ("weak", 20, 200): "nonlinear in 4 of 200",
 }
 
 
@@ -140,6 +141,21 @@ def test_verdicts_of_two_hundred_worlds(name, p, n, request):
     if right.startswith("linear"):
         said = [one for one, enough in zip(said, power >= 0.99, strict=True) if enough]
     assert said.count("undecidable") <= 2 or name in AT_THE_LIMIT
+
+
+@pytest.mark.parametrize("seed", [20155, 20209, 20307])
+def test_clusters_that_a_linear_map_leaves_in_one_direction_are_seen_in_the_others(seed):
+    """The mean over targets alone leaves these undecided."""
+    assert str(verdict("clusters", 50, 5, seed)["linearity"].values[0]) == "nonlinear"
+
+
+def test_p_of_a_share_is_of_the_mean_over_targets_and_of_their_directions():
+    x, y = relation("bent", 50, 5, np.random.default_rng(0))
+    found = linear_identifiability(x, y, **ASK).isel(direction=0)
+    for kind in ("quadratic", "cubic", "local"):
+        form = share_form(x, np.arange(50), kind)
+        expected = cauchy_combined(np.array([form.share(y).p, form.even_p(y)]))
+        assert float(found[f"{kind}_p"]) == pytest.approx(expected, rel=1e-6)
 
 
 def test_too_few_samples_for_the_dimension_are_undecidable_not_linear():

@@ -30,6 +30,7 @@ from neurosparse.identifiability.linearity import (
     Evidence,
     as_variables,
     bounds,
+    cauchy_combined,
 )
 from neurosparse.identifiability.pairing import Pair
 from neurosparse.identifiability.results import HeldOut
@@ -175,7 +176,8 @@ def _shares(source: Any, observed: Any, split: Split, seed: int) -> dict[str, An
     for name in KINDS:
         form = share_form(source, split.groups, name, nuisance=split.nuisance)
         one = UNKNOWN if form is None else form.share(observed)
-        found |= {name: _bounds(one), f"{name}_p": one.p}
+        p = one.p if form is None else cauchy_combined(np.array([one.p, form.even_p(observed)]))
+        found |= {name: _bounds(one), f"{name}_p": p}
         if name == "quadratic" and form is not None:
             rng = np.random.default_rng(seed)
             found |= _planted(planted_shares(form, source, observed, PLANTED_SHARE, N_PLANTED, rng), one)

@@ -53,7 +53,7 @@ class Evidence:
         Estimated shares of the targets' variance that are linear in x; or forms of that order, or functions of any
         shape that near samples share, and not linear.
     share_p, quadratic_p, cubic_p, local_p : float
-        Of no such share.
+        Of no such share; beyond the linear one of the mean over targets and of their directions alike, as one.
     ceiling : float
         Mean over targets of what noise allows of R2; NaN where unknown.
     planted_share : float
@@ -152,9 +152,9 @@ def _bent(evidence: Evidence) -> str:
 def _seen(evidence: Evidence) -> list[tuple[str, Bounds]]:
     """The shares beyond the linear one that are told from none, the clearest first.
 
-    Three p-values of the same samples are made one by Cauchy's combination (Liu and Xie 2020), which holds in the tail
-    however they depend on each other: a relation of no single kind shows a little in each. Kinds are named whose own
-    p-value could have brought it there.
+    The p-values of three kinds, of the same samples, are made one by Cauchy's combination (Liu and Xie 2020), which
+    holds in the tail however they depend on each other: a relation of no single kind shows a little in each. Each is
+    the combination of two, so that this is of six. Kinds are named whose own p-value could have brought it there.
     """
     p = {kind: float(getattr(evidence, f"{kind}_p")) for kind in KINDS}
     known = {kind: value for kind, value in p.items() if np.isfinite(value)}

@@ -109,9 +109,10 @@ def linear_identifiability(
           folds) and ``nonlinear_gap``, each with ``_low`` and ``_high``; ``mean_ceiling_R2``; ``quadratic_share``,
           ``cubic_share`` and ``local_share`` with bounds, estimated shares of variance that are forms of that order, or
           of any shape that near samples share, and not linear, whether a map finds them or not; p of none of each,
-          ``linear_share_p``, ``quadratic_p``, ``cubic_p``, ``local_p``; ``planted_share``, the mean estimate of a
-          planted quadratic worth .1, ``planted_p``, how often it is estimated as low as here, ``detectable_share``, the
-          least that is told from none, and ``linearity_power``, how often targets of this noise without a quadratic
+          ``linear_share_p``, ``quadratic_p``, ``cubic_p``, ``local_p`` (the last three see a share of the mean over
+          targets, and one of any direction in which what is not linear varies); ``planted_share``, the mean estimate of
+          a planted quadratic worth .1, ``planted_p``, how often it is estimated as low as here, ``detectable_share``,
+          the least that is told from none, and ``linearity_power``, how often targets of this noise without a quadratic
           would rule the planted one out; ``linearity`` ("linear", "linear up to noise", "nonlinear", "unrelated",
           "undecidable") and ``reasons``
         - (direction, permutation): ``null_median_r``

@@ -13,17 +13,21 @@ from neurosparse.backend.nonlinear import plant_quadratics, planted_shares, shar
 KINDS = ("quadratic", "cubic", "local")
 
 
-def drawn_shares(make, kinds=KINDS, n_draws=40, n=80, p=6, groups=None):
-    """Mean and standard error over draws of the estimated shares, the mean error they claim, and p of none."""
+def drawn_shares(make, kinds=KINDS, n_draws=40, n=80, p=6, groups=None, even=False):
+    """Mean and standard error over draws of the estimated shares, the mean error they claim, and p of none.
+
+    p is of the mean over targets, or of directions that weigh alike.
+    """
     values, errors, ps = [], [], []
     for seed in range(n_draws):
         rng = np.random.default_rng([seed, 77])
         x = rng.standard_normal((n, p))
         y = make(x, rng)
-        found = [share_form(x, np.arange(n) if groups is None else groups, kind).share(y) for kind in kinds]
+        forms = [share_form(x, np.arange(n) if groups is None else groups, kind) for kind in kinds]
+        found = [form.share(y) for form in forms]
         values.append([one.value for one in found])
         errors.append([one.error for one in found])
-        ps.append([one.p for one in found])
+        ps.append([form.even_p(y) if even else one.p for form, one in zip(forms, found, strict=True)])
     spread = np.std(values, axis=0, ddof=1)
     claimed = np.sqrt(np.mean(np.square(errors), axis=0)) / spread
     return np.mean(values, axis=0), spread / np.sqrt(n_draws), claimed, np.array(ps)
@@ -38,9 +42,10 @@ def tied(x, rng):
     return np.repeat(rng.standard_normal((len(x) // 2, 3)), 2, axis=0)
 
 
+@pytest.mark.parametrize("even", [False, True])
 @pytest.mark.parametrize(("make", "groups"), [(loud, None), (tied, np.repeat(np.arange(40), 2))])
-def test_noise_has_no_share_whatever_its_variance_and_groups(make, groups):
-    mean, error, claimed, p = drawn_shares(make, groups=groups)
+def test_noise_has_no_share_whatever_its_variance_and_groups(make, groups, even):
+    mean, error, claimed, p = drawn_shares(make, groups=groups, even=even)
     assert (np.abs(mean) < 3 * error).all()
     assert (np.abs(mean) < 0.08).all()
     assert (claimed > 0.75).all()
@@ -51,10 +56,11 @@ def test_noise_has_no_share_whatever_its_variance_and_groups(make, groups):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("even", [False, True])
 @pytest.mark.parametrize(("make", "worst"), [(lambda x, rng: rng.standard_t(4, (len(x), 3)), 1), (loud, 3)])
-def test_p_of_no_share_keeps_its_level(make, worst):
+def test_p_of_no_share_keeps_its_level(make, worst, even):
     """Three times the level at the worst, where noise is loudest at the samples that least squares bends to."""
-    p = drawn_shares(make, n_draws=1000, n=60)[3]
+    p = drawn_shares(make, n_draws=1000, n=60, even=even)[3]
     for level in (0.001, 0.01, 0.05):
         print(level, (p <= level).mean(axis=0))
         assert ((p <= level).sum(axis=0) <= stats.binom.ppf(0.995, len(p), worst * level)).all()
@@ -152,6 +158,76 @@ def test_the_law_of_signs_is_that_of_drawn_signs():
     for level in (0.9, 0.99, 0.999):
         assert (drawn > law.ppf(level)).mean() == pytest.approx(1 - level, rel=0.3)
     assert resigned_law(np.zeros((5, 5)), np.arange(5)).sf(1.0) == 0
+
+
+def test_directions_weigh_alike_and_their_law_is_that_of_drawn_signs():
+    rng = np.random.default_rng(0)
+    codes = np.repeat(np.arange(30), 2)
+    x, noise = rng.standard_normal((60, 3)), rng.standard_normal((60, 3))
+    y = x + noise @ [[3, 1, 0], [0, 1, 2], [0, 0, 0.3]] + 0.5 * x[:, :1] ** 2
+    form = share_form(x, codes, "quadratic")
+    rest = form.residuals(y)
+    weights = np.linalg.inv(rest.T @ rest + 0.01 * 60 * np.eye(3))
+    signs = rng.choice([-1.0, 1.0], size=(20000, 30))[:, codes]  # (draw, sample)
+    drawn = signs[:, :, None] * form.noise(y)
+    null = np.einsum("bit,ij,bju,tu->b", drawn, form.between, drawn, weights, optimize=True)
+    p = form.even_p(y)
+    assert p == pytest.approx(np.mean(null >= np.trace(form.between @ rest @ weights @ rest.T)), rel=0.1)
+    assert 0.01 < p < 0.2
+
+
+def test_directions_that_weigh_alike_are_those_of_any_map_of_the_targets():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((60, 4))
+    y = plant_quadratics(x, x + rng.standard_normal((60, 4)), 0.2, rng)
+    form = share_form(x, np.arange(60), "quadratic")
+    mapped = [y @ rng.standard_normal((4, 4)) for _ in range(5)]
+    even, mean = (np.log([p(one) for one in (y, *mapped)]) for p in (form.even_p, lambda one: form.share(one).p))
+    assert np.ptp(even) < 0.5 * np.ptp(mean)
+    assert even.max() < -10 < mean.max()
+
+
+def test_what_noise_of_all_targets_hides_is_seen_in_the_other_directions():
+    def hidden(share):
+        def make(x, rng):
+            y = x + 2 * rng.standard_normal((len(x), 1)) + 0.5 * rng.standard_normal(x.shape)
+            return plant_quadratics(x, y, share, rng) if share else y
+
+        return make
+
+    seen = [(drawn_shares(hidden(0.1), ("quadratic",), even=even)[3] <= 0.01).mean() for even in (False, True)]
+    assert seen[0] < 0.3
+    assert seen[1] > 0.9
+    assert (drawn_shares(hidden(0), ("quadratic",), even=True)[3] <= 0.01).sum() <= 3
+
+
+def test_as_many_targets_as_samples_leave_directions_to_see():
+    def many(x, rng):
+        latents = plant_quadratics(x, x @ rng.standard_normal((6, 6)), 0.2, rng)
+        return latents @ rng.standard_normal((6, 100)) + rng.standard_normal((len(x), 100))
+
+    assert (drawn_shares(many, ("quadratic",), n_draws=20, even=True)[3] <= 0.01).mean() > 0.9
+    groups = np.repeat(np.arange(40), 4)
+
+    def copied(x, rng):  # as many free samples as 19 directions want, but free groups for 4
+        x[:, 3:] = 0
+        x[:] = x[::4][groups] + 0.05 * rng.standard_normal(x.shape) * (x != 0)
+        latents = plant_quadratics(x, x @ rng.standard_normal((6, 6)), 0.3, rng)
+        return latents @ rng.standard_normal((6, 60)) + 4 * rng.standard_normal((40, 60))[groups]
+
+    assert (drawn_shares(copied, ("quadratic",), n=160, groups=groups, even=True)[3] <= 0.01).mean() > 0.8
+
+
+def test_directions_of_hardly_any_variance_do_not_weigh():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((60, 5))
+    y = x + 1e-3 * rng.standard_normal((60, 5))
+    y[:, :1] = plant_quadratics(x, y[:, :1], 0.1, rng)
+    form = share_form(x, np.arange(60), "quadratic")
+    assert form.even_p(y) == pytest.approx(form.share(y).p, rel=0.05)
+    assert form.even_p(y) < 0.01
+    assert 0 <= form.even_p(x) <= 1  # nothing is left but rounding
+    assert form.even_p(y[:, :1]) == pytest.approx(form.share(y[:, :1]).p, rel=1e-6)
 
 
 @pytest.mark.parametrize(("share", "size"), [(0.1, 0.7), (0.4, 2.0)])
