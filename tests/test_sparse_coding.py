@@ -17,7 +17,15 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from neurosparse import population
 from neurosparse.backend.baselines import random_dictionary
 from neurosparse.errors import ConvergenceWarning, DataWarning, EvidenceWarning, FileError, InputError
-from neurosparse.sparse_coding import DictionaryLearning, certify_codes, dictionary_recovery, sparse_encode, storing
+from neurosparse.sparse_coding import (
+    DictionaryLearning,
+    certify_codes,
+    checking,
+    dictionary_recovery,
+    dictionary_stability,
+    sparse_encode,
+    storing,
+)
 
 N_UNITS, N_ATOMS = 12, 14
 
@@ -432,7 +440,7 @@ def test_the_likelihood_of_counts_finds_the_atoms_and_the_background():
     assert learner.transform(np.zeros((2, 24))).max() == 0
     for wrong, message in (
         ({"atoms": "signed"}, "loss='poisson' needs atoms='nonnegative'"),
-        ({"loss": "gamma"}, "loss must be 'squared' or 'poisson' or 'sqrt'; got 'gamma'"),
+        ({"loss": "gamma"}, "loss must be 'auto' or 'squared' or 'poisson' or 'sqrt'; got 'gamma'"),
     ):
         with pytest.raises(InputError, match=message):
             DictionaryLearning(**{"n_atoms": 4, "atoms": "nonnegative", "loss": "poisson"} | wrong).fit(x)
@@ -488,3 +496,40 @@ def test_one_atom_is_spoken_of_in_the_singular():
     x = np.column_stack([rng.exponential(size=(90, 1)), 0.01 * rng.standard_normal((90, 2))])
     with pytest.warns(EvidenceWarning, match="1 atom is a single unit"):
         DictionaryLearning(1, penalty=0.05, random_state=0, n_restarts=1).fit(x)
+
+
+def test_a_population_of_counts_is_fitted_as_counts_unless_something_else_is_asked_for(tmp_path, monkeypatch):
+    x, _ = counts(3, n_samples=300)
+    spikes = as_population(x).assign_attrs(quantity="spike count")
+    learner = DictionaryLearning(16, penalty=2.0, n_restarts=1, max_iter=20, random_state=0)
+    found = quiet(clone(learner), spikes)
+    asked = quiet(clone(learner).set_params(loss="poisson", atoms="nonnegative"), x)
+    assert (found.loss_, found.atoms_) == ("poisson", "nonnegative")
+    np.testing.assert_array_equal(found.dictionary_, asked.dictionary_)
+    found.save(tmp_path / "counts.safetensors")
+    again = DictionaryLearning.load(tmp_path / "counts.safetensors")
+    assert (again.loss, again.loss_, again.atoms_) == ("auto", "poisson", "nonnegative")
+    np.testing.assert_array_equal(again.transform(x), asked.transform(x))
+    stability, expected = (dictionary_stability(one, x, n_fits=2) for one in (found, asked))
+    xr.testing.assert_equal(stability, expected)
+    # Plain numbers, rates and what is no count are not; neither is what signs were asked for.
+    for data, options in (
+        (x, {}),
+        (as_population(x).assign_attrs(quantity="firing rate"), {}),
+        (spikes / 2, {}),
+        (spikes, {"atoms": "signed"}),
+        (spikes, {"codes": "signed"}),
+    ):
+        other = quiet(clone(learner).set_params(**options), data)
+        assert (other.loss_, other.atoms_) == ("squared", "signed")
+        assert (other._scale == 1).all()
+    # Large ones, and streams, take weights in place of the likelihood.
+    monkeypatch.setattr(checking, "MOST_COUNTS", x.size * 16 - 1)
+    large = quiet(clone(learner), spikes)
+    weighed = quiet(clone(learner).set_params(loss="squared", atoms="nonnegative", weights=1 / x.mean(0)), x)
+    assert (large.loss_, large.atoms_) == ("squared", "nonnegative")
+    np.testing.assert_allclose(large.dictionary_, weighed.dictionary_, atol=1e-9)
+    monkeypatch.undo()
+    stream = clone(learner).partial_fit(spikes)
+    assert (stream.loss_, stream.atoms_) == ("squared", "nonnegative")
+    np.testing.assert_allclose(stream._scale, x.mean(0) ** -0.5)

@@ -24,6 +24,8 @@ class LearnedDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     """The half of `DictionaryLearning` that only looks at what was fitted."""
 
     codes: str
+    loss_: str
+    atoms_: str
     penalty_: float
     mean_: np.ndarray
     evidence_: xr.Dataset

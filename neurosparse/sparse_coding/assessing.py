@@ -82,6 +82,9 @@ def dictionary_stability(
         for _ in range(n_fits):
             again = clone(learner).set_params(
                 penalty=learner.penalty_,
+                loss=learner.loss_,
+                atoms=learner.atoms_,
+                weights=None if (learner._scale == 1).all() else learner._scale**2,
                 random_state=random.randint(2**31),
                 checkpoint=None,
                 progress=False,
@@ -108,7 +111,7 @@ def assess(
         seen(learner, values),
         n_atoms=learner.n_atoms,
         codes=learner.codes,
-        atoms=learner.atoms,
+        atoms=learner.atoms_,
         offset=learner.offset,
         groups=labels,
         n_surrogates=n_surrogates,

@@ -23,6 +23,7 @@ def key_of(learner: Any, values: np.ndarray) -> str:
     if not isinstance(learner.random_state, int | np.integer):
         raise InputError(f"checkpoint needs random_state to be a number; got {learner.random_state!r}.")
     told = {name: storing.plain(value) for name, value in learner.get_params().items() if name not in _NOT_IN_KEY}
+    told |= {"loss": learner.loss_, "atoms": learner.atoms_}
     return content_key(repr(sorted(told.items())), repr(values.shape), np.ascontiguousarray(values).tobytes())
 
 

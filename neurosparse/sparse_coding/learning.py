@@ -13,7 +13,7 @@ from neurosparse.backend import dictionary as backend
 from neurosparse.errors import ConvergenceWarning, InputError
 from neurosparse.sparse_coding import publishing, searching, streaming
 from neurosparse.sparse_coding.applying import LearnedDictionary
-from neurosparse.sparse_coding.checking import check_settings, unit_scale, warn_of_evidence
+from neurosparse.sparse_coding.checking import check_settings, choose_loss, unit_scale, warn_of_evidence
 from neurosparse.sparse_coding.viewing import samples_of
 
 
@@ -34,11 +34,14 @@ class DictionaryLearning(LearnedDictionary):
         best (the best itself where there are fewer than six samples an atom, or where noise is so much that it
         lies above the usual range, as five such tests together tell): no label, no sparsity is given.
     codes : {"nonnegative", "signed"}
-    atoms : {"signed", "nonnegative"}
-        Signed for centred or scaled responses; non-negative where a feature can only add, as in raw counts.
+    atoms : {"auto", "signed", "nonnegative"}
+        Signed for centred or scaled responses; non-negative where a feature can only add, as in raw counts, which is
+        what ``"auto"`` takes for those alone.
     offset : bool
         Whether an offset is learned, rather than 0.
-    loss : {"squared", "poisson", "sqrt"}
+    loss : {"auto", "squared", "poisson", "sqrt"}
+        ``"auto"``: ``"poisson"`` for a population of spike counts, whole numbers (beyond 10^9 samples x units x atoms,
+        and in a stream, ``"squared"`` with weights 1 / mean, which is quicker), ``"squared"`` for all else.
         ``"poisson"``: for raw counts, an identity link, under which features add; needs non-negative atoms and codes.
         The dictionary of the squared loss with weights 1 / mean is improved in the likelihood, and where counts are
         whole and at most 5 on average, it becomes the mean of all that may have made them (Gibbs sampling; what
@@ -78,6 +81,8 @@ class DictionaryLearning(LearnedDictionary):
         utility.
     offset_ : (unit,)
         Likewise.
+    loss_, atoms_ : str
+        What ``"auto"`` chose.
     penalty_ : float
     penalty_path_ : dict of arrays or None
         ``penalty``, ``held_out_error`` and ``standard_error`` of the levels tried by ``"auto"``.
@@ -127,9 +132,9 @@ class DictionaryLearning(LearnedDictionary):
         *,
         penalty: float | str = "auto",
         codes: str = "nonnegative",
-        atoms: str = "signed",
+        atoms: str = "auto",
         offset: bool = True,
-        loss: str = "squared",
+        loss: str = "auto",
         weights: Any = None,
         n_nuisance: int = 0,
         n_restarts: int | str = "auto",
@@ -198,6 +203,7 @@ class DictionaryLearning(LearnedDictionary):
         check_settings(self, len(values))
         for name in ("stability_", "evidence_", "verdict_"):
             self.__dict__.pop(name, None)
+        choose_loss(self, X, values)
         self._scale = unit_scale(self, values)
         self.nuisance_ = np.zeros((0, values.shape[1]))
         random = check_random_state(self.random_state)
@@ -219,7 +225,7 @@ class DictionaryLearning(LearnedDictionary):
             )
         publishing.keep(self, X, values, found.learner, penalty)
         self.history_, self.n_iter_ = found.history, len(found.history)
-        if self.loss == "poisson":
+        if self.loss_ == "poisson":
             searching.improve_counts(self, X, values, random)
         warn_of_evidence(self, X, values, publishing.unit_names(self), stacklevel=2)
         return self
@@ -251,6 +257,7 @@ class DictionaryLearning(LearnedDictionary):
         if self.loss == "poisson" or self.n_nuisance:
             raise InputError("partial_fit has no loss='poisson' and no nuisance dimensions: they need fit.")
         if first:
+            choose_loss(self, X, values, stream=True)
             streaming.begin(self, values)
         learner = streaming.learn_on(self, values)
         publishing.keep(self, X, values, learner, float(self._penalties[-1]))

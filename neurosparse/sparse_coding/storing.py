@@ -60,6 +60,8 @@ def of_learner(learner: Any) -> tuple[Arrays, dict[str, Any]]:
         "parameters": {name: plain(value) for name, value in learner.get_params().items()},
         "container": "torch" if isinstance(learner.dictionary_, torch.Tensor) else "numpy",
         "labels": labels_to_json(learner.dictionary_),
+        "loss": learner.loss_,
+        "atoms": learner.atoms_,
         "penalty": learner.penalty_,
         "objective": learner.objective_,
         "history": learner.history_,
@@ -73,6 +75,8 @@ def to_learner(learner: Any, arrays: Arrays, header: Mapping[str, Any]) -> None:
         setattr(learner, name, arrays[name])
     tried = {name.partition(".")[2]: entry for name, entry in arrays.items() if name.startswith("penalty_path_.")}
     learner.penalty_path_ = tried or None
+    # A file of before losses were chosen says them among the parameters.
+    learner.loss_, learner.atoms_ = (header.get(name, getattr(learner, name)) for name in ("loss", "atoms"))
     learner.penalty_, learner.objective_ = header["penalty"], header["objective"]
     learner.history_, learner.n_iter_ = header["history"], len(header["history"])
     if header.get("verdict"):

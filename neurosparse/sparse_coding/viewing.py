@@ -25,7 +25,7 @@ def settings_of(learner: Any) -> backend.Settings:
     """The backend's settings of this learner's parameters."""
     return backend.Settings(
         codes=learner.codes,
-        atoms=learner.atoms,
+        atoms=learner.atoms_,
         offset=learner.offset,
         max_iter=learner.max_iter,
         tol=learner.tol,
@@ -51,7 +51,7 @@ def samples_of(learner: Any, X: Any, reset: bool) -> tuple[np.ndarray, Any]:
 
 def seen(learner: Any, values: np.ndarray) -> np.ndarray:
     """Samples rooted, weighted, the nuisance taken out."""
-    weighted = (np.sqrt(values) if learner.loss == "sqrt" else values) * learner._scale
+    weighted = (np.sqrt(values) if learner.loss_ == "sqrt" else values) * learner._scale
     nuisance = learner.nuisance_
     return np.asarray(weighted - (weighted @ nuisance.T) @ nuisance if len(nuisance) else weighted)
 
@@ -66,7 +66,7 @@ def as_seen_tensor(learner: Any, values: np.ndarray) -> torch.Tensor:
 
 def codes_of(learner: Any, values: np.ndarray) -> np.ndarray:
     """Codes for the atoms of unit norm in units of the data, (sample, atom)."""
-    if learner.loss == "poisson":
+    if learner.loss_ == "poisson":
         atoms, offset = learner._atoms / learner._scale, learner._offset / learner._scale
         return np.asarray(count_codes(values, atoms, offset, learner.penalty_) * learner._norms)
     found = encode_rows(
