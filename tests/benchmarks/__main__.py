@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from tests.benchmarks import harness
 
 BENCHMARKS = {
+    "fitting": "how long a fit takes on a GPU, beside the CPU and the published loop",
     "identifiability": "similarity and held-out maps of two codes, beside numpy and scikit-learn",
     "inference": "sparse codes of a given dictionary, beside SPAMS, scikit-learn, FISTA and sporco",
     "interpretability": "what the scores rank, how fast they are, networks, V4 and head-direction cells",
