@@ -1,8 +1,9 @@
 """Given samples: the dictionary that makes them sparse.
 
 A torch tensor (sample, unit) enters; a `Learner` with dictionary (atom, unit), offset and codes leaves, and what
-happened round by round. On the CPU the loops are compiled, elsewhere they are torch; the algorithm is the same. Imports
-numpy, numba, torch, `errors`, `backend.devices` and `backend.inference`.
+happened round by round. On the CPU the loops are compiled, elsewhere they are torch; the algorithm is the same. Counts
+are improved from there: by their likelihood (`counts`) and, where they are sparse, by the mean of all that may have
+made them (`averaging`). Imports numpy, scipy, numba, torch, `errors`, `backend.devices` and `backend.inference`.
 
 More atoms are learned than are wanted, at a penalty that leaves few codes, and let go by the size of their codes and by
 what the others could take over: with as many atoms as wanted from the start, some true ones are never found.
