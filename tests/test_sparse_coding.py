@@ -21,6 +21,7 @@ from neurosparse.sparse_coding import (
     DictionaryLearning,
     certify_codes,
     checking,
+    checkpointing,
     dictionary_recovery,
     dictionary_stability,
     sparse_encode,
@@ -510,6 +511,16 @@ def test_a_population_of_counts_is_fitted_as_counts_unless_something_else_is_ask
     again = DictionaryLearning.load(tmp_path / "counts.safetensors")
     assert (again.loss, again.loss_, again.atoms_) == ("auto", "poisson", "nonnegative")
     np.testing.assert_array_equal(again.transform(x), asked.transform(x))
+    arrays, header = storing.of_learner(asked)  # as files were before losses were chosen
+    old = {name: value for name, value in header.items() if name not in ("loss", "atoms")}
+    storing.write(tmp_path / "old.safetensors", arrays, old)
+    np.testing.assert_array_equal(
+        DictionaryLearning.load(tmp_path / "old.safetensors").transform(x), again.transform(x)
+    )
+    keys = set()
+    for one in (found, quiet(clone(learner), x)):  # the same parameters and numbers, not the same fit
+        keys.add(checkpointing.key_of(one, x))
+    assert len(keys) == 2
     stability, expected = (dictionary_stability(one, x, n_fits=2) for one in (found, asked))
     xr.testing.assert_equal(stability, expected)
     # Plain numbers, rates and what is no count are not; neither is what signs were asked for.
@@ -529,6 +540,8 @@ def test_a_population_of_counts_is_fitted_as_counts_unless_something_else_is_ask
     weighed = quiet(clone(learner).set_params(loss="squared", atoms="nonnegative", weights=1 / x.mean(0)), x)
     assert (large.loss_, large.atoms_) == ("squared", "nonnegative")
     np.testing.assert_allclose(large.dictionary_, weighed.dictionary_, atol=1e-9)
+    stability, expected = (dictionary_stability(one, x, n_fits=2).stability for one in (large, weighed))
+    np.testing.assert_allclose(stability, expected, atol=1e-3)
     monkeypatch.undo()
     stream = clone(learner).partial_fit(spikes)
     assert (stream.loss_, stream.atoms_) == ("squared", "nonnegative")

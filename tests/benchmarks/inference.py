@@ -2,9 +2,9 @@
 
 The law: k active atoms of N, chosen evenly, amplitudes U(0, 1), atoms on the unit sphere, no noise; penalty 0.1;
 float32. Every contender's codes are checked by our own certificate: the relative duality gap must not exceed 1e-4, to
-which each peer's tolerance is set; scikit-learn's `Lasso` lets it be set, its `sparse_encode` does not and goes
-further. Peers that are slow get the first rows only; what is compared is rows a second, Gram matrix and all. ``--cuda``
-adds the same solver on a GPU (S4).
+which each peer's tolerance is set. scikit-learn's `Lasso` lets it be set and is held against the goal; its
+`sparse_encode` does not, and goes further. Peers that are slow get the first rows only; what is compared is rows a
+second, Gram matrix and all. ``--cuda`` adds the same solver on a GPU (S4).
 """
 
 from __future__ import annotations
@@ -101,6 +101,5 @@ def _task(task: str, contenders: list[Contender], folder: Path, options: argpars
             row["cpu_ratio"] = rows[0]["rows_per_cpu_s"] / row["rows_per_cpu_s"]
     for row in rows:
         row.pop("user_ratio", None)
-        peer = row["contender"].split()[0]
-        row["goal"] = dict(zip(("SPAMS", "scikit-learn"), TASKS[task]["goal"], strict=True)).get(peer, "")
+        row["goal"] = dict(zip(("SPAMS", "scikit-learn"), TASKS[task]["goal"], strict=True)).get(row["contender"], "")
     return rows

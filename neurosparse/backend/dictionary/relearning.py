@@ -32,7 +32,7 @@ COARSE, FINE = ((0.2, 0.8), (0.35, 0.2)), ((0.5, 0.85), (0.25, 0.1))
 # Fine stages, as a share of the coarse ones.
 FINE_SHARE = 2
 # Blocks of steps while atoms are held, and while all are free, at the most. Many short fine stages find more than few
-# long ones, as long as there is time to be free; of coarse ones they do not.
+# long ones, as long as there is time to be free (a thousand atoms, no noise); coarse ones do not (one seed).
 COARSE_BLOCKS, FINE_BLOCKS = (6, 3), (2, 3)
 # Atoms that are held are active at so much of the penalty.
 EAGER = 0.85
@@ -70,8 +70,7 @@ def relearn(learner: Learner, stage: Stage, reference: float, random: Random, pe
     """One stage, at no less than the final `penalty`. Returns the mean objective of its last block, all atoms free.
 
     Where noise asks for a high penalty many stages below it would learn the noise (.3 of the signal's sd: up to .015 in
-    |cos|); a low one is not gone down to, as other levels tell right atoms from wrong ones better. Nothing is undone:
-    with few samples wrong atoms explain them as well as right ones, at first.
+    |cos|). Nothing is undone: with few samples wrong atoms explain them as well as right ones, at first.
     """
 
     def at(multiple: float) -> float:
