@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -161,6 +162,22 @@ def _budget(device: Device) -> int:
         return CPU_BUDGET
     free, _ = torch.cuda.mem_get_info(found)
     return int(CUDA_SHARE * free)
+
+
+@cache
+def fast_int8() -> bool:
+    """Whether this processor has instructions for products of 8-bit integers that torch uses, exactly.
+
+    Without them torch is slow, or saturates sums of 16 bits. The function has no public name, so it is tried as well.
+    """
+    found = torch.cpu.get_capabilities()
+    if not (found.get("avx512_vnni") or found.get("amx_int8")):
+        return False
+    rows = torch.tensor([[127] * 96, [-127] * 96], dtype=torch.int8)
+    try:
+        return torch._int_mm(rows, rows.T).tolist() == (rows.long() @ rows.long().T).tolist()
+    except (AttributeError, RuntimeError):
+        return False
 
 
 @contextmanager

@@ -12,12 +12,23 @@ from neurosparse.errors import InputError
 
 SOLVERS = ("coordinate", "cyclic", "fista")
 # Every form that a solver takes, small problems or not.
+UNSCREENED = {"coordinate.MAX_WHOLE": 0, "coordinate.fast_int8": lambda: False}
+# Exactly, on processors without the instructions too; and however many rows are handed over to full precision.
+SCREENED = {
+    "coordinate.MAX_WHOLE": 0,
+    "coordinate.fast_int8": lambda: True,
+    "coordinate.MIN_SCREENED_ROWS": 0,
+    "coordinate.MAX_HANDED": 1,
+    "candidates.multiply_int8": lambda rows, atoms, out: out.copy_(rows.int() @ atoms.int().T),
+}
 FORMS = {
     "whole": ("coordinate", {}),
-    "cached": ("coordinate", {"coordinate.MAX_WHOLE": 0, "coordinate.MIN_ROWS_PER_ATOM": 0}),
-    "factored": ("coordinate", {"coordinate.MAX_WHOLE": 0, "coordinate.MAX_GRAM": 0}),
+    "cached": ("coordinate", {**UNSCREENED, "coordinate.MIN_ROWS_PER_ATOM": 0}),
+    "factored": ("coordinate", {**UNSCREENED, "coordinate.MAX_GRAM": 0}),
+    "screened": ("coordinate", SCREENED),
     "cyclic": ("cyclic", {}),
-    "cyclic factored": ("cyclic", {"coordinate.MAX_WHOLE": 0, "coordinate.MAX_GRAM": 0}),
+    "cyclic factored": ("cyclic", {**UNSCREENED, "coordinate.MAX_GRAM": 0}),
+    "cyclic screened": ("cyclic", SCREENED),
     "fista": ("fista", {}),
     "working sets": ("fista", {"fista.MIN_ATOMS": 0}),
 }

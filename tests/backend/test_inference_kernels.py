@@ -24,20 +24,24 @@ def outer(x):
 """
 
 
-# Codes of 600 atoms by their Gram matrix, counted; to the last bit.
+# Codes of 600 atoms by their Gram matrix and screened, counted; to the last bit.
 DIGEST = """
 import hashlib
 import numpy as np
 import torch
 from neurosparse.backend.dictionary import Statistics
-from neurosparse.backend.inference import encode
+from neurosparse.backend.inference import candidates, coordinate, encode
+candidates.multiply_int8 = lambda rows, atoms, out: out.copy_(rows.int() @ atoms.int().T)
+coordinate.MAX_HANDED = 1
 random = np.random.RandomState(0)
 atoms = random.standard_normal((600, 60)).astype(np.float32)
 x = random.rand(200, 600).astype(np.float32) ** 60 @ atoms
-found, sums = encode(x, atoms, 1.0, tol=1e-3), Statistics(600, 60, torch.from_numpy(x), compiled=True)
-sums.add(torch.from_numpy(found.codes), torch.from_numpy(x))
-arrays = found.codes, found.objective, sums.gram.numpy(), sums.cross.numpy()
-print(found.solver, int((found.codes > 0).sum()), hashlib.sha256(b"".join(map(bytes, arrays))).hexdigest())
+for screens in (False, True):
+    coordinate.fast_int8 = lambda: screens
+    found, sums = encode(x, atoms, 1.0, tol=1e-3), Statistics(600, 60, torch.from_numpy(x), compiled=True)
+    sums.add(torch.from_numpy(found.codes), torch.from_numpy(x))
+    arrays = found.codes, found.objective, sums.gram.numpy(), sums.cross.numpy()
+    print(found.solver, int((found.codes > 0).sum()), hashlib.sha256(b"".join(map(bytes, arrays))).hexdigest())
 """
 
 
@@ -84,10 +88,11 @@ def test_a_process_that_compiles_and_one_that_finds_code_on_disk_agree_to_the_la
             [sys.executable, "-c", DIGEST], env=environment, capture_output=True, text=True, check=True
         )
         said.append(done.stdout)
-        assert any(tmp_path.rglob("*solve_cached*.nbc"))
+        assert all(any(tmp_path.rglob(f"*{name}*.nbc")) for name in ("solve_cached", "screen_round"))
     assert said[0] == said[1]
-    assert said[0].startswith("coordinate: candidates, Gram ")
-    assert int(said[0].split()[-2]) > 1000
+    for line, form in zip(said[0].splitlines(), ("Gram", "8 bits"), strict=True):
+        assert line.startswith(f"coordinate: candidates, {form} ")
+        assert int(line.split()[-2]) > 1000
 
 
 @pytest.mark.parametrize("dear", [0, 1])

@@ -216,8 +216,9 @@ def test_sparse_codes_are_the_dense_ones(n_atoms):
     assert encode(x[:0], atoms, 0.5, sparse=True).codes.shape == (0, n_atoms)
 
 
-@pytest.mark.parametrize("n_atoms", [100, 700])
-def test_threads_do_not_change_a_bit(n_atoms):
+@pytest.mark.parametrize(("n_atoms", "screens"), [(100, False), (700, False), (700, True)])
+def test_threads_do_not_change_a_bit(n_atoms, screens, monkeypatch):
+    monkeypatch.setattr("neurosparse.backend.inference.coordinate.fast_int8", lambda: screens)
     x, atoms = (values.astype(np.float32) for values in problem(50, n_atoms, 1100))  # three blocks
     before = torch.get_num_threads()
     one, two = (encode(x, atoms, 0.2, n_threads=n) for n in (1, 2))
@@ -248,6 +249,10 @@ def test_callers_may_use_threads():
 def test_the_choice_is_made_by_size_and_recorded(monkeypatch):
     x, atoms = problem(8, 600, 200)
     assert encode(x, atoms[:100], 0.3).solver == "coordinate: whole Gram"
+    monkeypatch.setattr("neurosparse.backend.inference.coordinate.fast_int8", lambda: True)
+    assert encode(x, atoms, 0.3).solver == "coordinate: candidates, 8 bits"
+    assert encode(x[:20], atoms, 0.3).solver == "coordinate: candidates, factored"
+    monkeypatch.setattr("neurosparse.backend.inference.coordinate.fast_int8", lambda: False)
     assert encode(x, atoms, 0.3).solver == "coordinate: candidates, Gram"
     assert encode(x[:20], atoms, 0.3).solver == "coordinate: candidates, factored"
     assert encode(x, atoms[:100], 0.3, mask=np.ones(x.shape, bool)).solver == "coordinate: candidates, factored"
@@ -281,7 +286,8 @@ def test_small_tolerances_of_float32_samples_are_met_in_float64():
 
 def test_a_few_candidates_at_a_time_still_end_at_the_optimum(monkeypatch):
     """More active atoms than there is room for at first."""
-    monkeypatch.setattr("neurosparse.backend.inference.coordinate.MIN_CANDIDATES", 40)
+    monkeypatch.setattr("neurosparse.backend.inference.coordinate.fast_int8", lambda: False)
+    monkeypatch.setattr("neurosparse.backend.inference.candidates.MIN_CANDIDATES", 40)
     x, atoms = problem(70, 600, 150)
     for scale in (1, 0):  # with a Gram matrix and without
         monkeypatch.setattr("neurosparse.backend.inference.coordinate.MAX_GRAM", scale * 2**29)

@@ -6,31 +6,16 @@ products to itself: the result is the same to the bit on any number of threads.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from scipy.sparse import issparse
 
-from neurosparse.backend.devices import one_thread
-from neurosparse.backend.inference.kernels import (
-    FIRST_MOVE,
-    Active,
-    Local,
-    Task,
-    Worth,
-    gather_active,
-    make_local,
-    make_worth,
-    pad,
-    solve_cached,
-    solve_round,
-    solve_whole,
-    squared_norms,
-)
+from neurosparse.backend.devices import fast_int8, one_thread
+from neurosparse.backend.inference.candidates import Desk, Found, cached, factored, screened, squared, tensors
+from neurosparse.backend.inference.kernels import Task, gather_active, make_coarse, make_worth, pad, solve_whole
 from neurosparse.backend.inference.problem import Problem, Tensor
 
 Made = TypeVar("Made")
@@ -40,57 +25,25 @@ MAX_WHOLE = 512
 # A larger Gram matrix is cached up to so many bytes, and where there are rows enough to pay for it.
 MAX_GRAM = 2**29
 MIN_ROWS_PER_ATOM = 0.25
-MIN_CANDIDATES = 512
+# Products of 8-bit integers come first where there are rows enough to pay for making them.
+MIN_SCREENED_ROWS = 32
+# More than this share of the first block handed over to full precision: the others are not screened.
+MAX_HANDED = 0.25
 # Rows of a Gram matrix that are made at a time.
 GRAM_BLOCK = 256
 
 
-class Found(NamedTuple):
-    """Codes of a block of rows, all of them or the active ones alone, and their certificate.
+def form_of(n_samples: int, n_atoms: int, n_units: int, itemsize: int, masked: bool, screens: bool = True) -> str:
+    """``"whole"``: the Gram matrix is every row's; ``"cached"``: it is looked up; ``"factored"``: there is none.
 
-    Attributes
-    ----------
-    atom : (sample, code) int tensor, or None
-        Atoms of the codes; None where `codes` is (sample, atom).
-    codes : (sample, code) tensor
-    n_used : (sample,) int tensor, or None
-        How many of the codes are in use.
+    ``"screened"``: factored, by products of 8-bit integers first.
     """
-
-    atom: Tensor | None
-    codes: Tensor
-    n_used: Tensor | None
-    objective: Tensor
-    gap: Tensor
-    kkt: Tensor
-    iterations: Tensor
-
-
-class _Desk(threading.local):
-    """What a thread works with, block after block: large memory freed and asked for anew in other sizes piles up."""
-
-    local: Local | None = None
-    slopes: Tensor | None = None
-
-    def candidates(self, n_atoms: int, n_units: int, capacity: int, dtype: np.dtype) -> Local:
-        """Room for so many candidates."""
-        if self.local is None or len(self.local.atom) < capacity:
-            self.local = make_local(n_atoms, n_units, capacity, dtype)
-        return self.local
-
-    def products(self, rows: Tensor, atoms: Tensor) -> np.ndarray:
-        """``rows @ atoms.T``, until the next."""
-        if self.slopes is None or len(self.slopes) < len(rows):
-            self.slopes = rows.new_empty((len(rows), len(atoms)))
-        return torch.mm(rows, atoms.T, out=self.slopes[: len(rows)]).numpy()
-
-
-def form_of(n_samples: int, n_atoms: int, itemsize: int, masked: bool) -> str:
-    """``"whole"``: the Gram matrix is every row's; ``"cached"``: it is looked up; ``"factored"``: there is none."""
     if masked:
         return "factored"
     if n_atoms <= MAX_WHOLE:
         return "whole"
+    if screens and n_samples >= MIN_SCREENED_ROWS and fast_int8():
+        return "screened"
     pays = n_samples >= MIN_ROWS_PER_ATOM * n_atoms and n_atoms**2 * itemsize <= MAX_GRAM
     return "cached" if pays else "factored"
 
@@ -109,32 +62,56 @@ def solve_by_coordinates(
 
     With `room` (sample, atom), zeros, the codes of the atoms as they came are left there as well.
     """
-    n_samples, n_atoms = len(problem.x), len(problem.atoms)
-    form = form_of(n_samples, n_atoms, problem.x.element_size(), problem.observed is not None)
+    (n_samples, n_units), n_atoms = problem.x.shape, len(problem.atoms)
+    sizes = (n_samples, n_atoms, n_units, problem.x.element_size(), problem.observed is not None)
+    form = form_of(*sizes)
     block = max(64, min(512, 2**20 // max(n_atoms, 1)))
     task = _task(problem, greedy, tol, max_iter)
-    if form == "whole" and room is not None and n_samples <= block and n_atoms <= GRAM_BLOCK:
-        return form, [_at_once(problem, start(0, n_samples), room, task)]
-    gram = problem.x.new_empty((0, 0)) if form == "factored" else _gram(problem.atoms, n_threads)
-    desk = _Desk()
+    if form == "whole":
+        if room is not None and n_samples <= block and n_atoms <= GRAM_BLOCK:
+            return form, [_at_once(problem, start(0, n_samples), room, task)]
+        gram = _gram(problem.atoms, n_threads)
 
-    def work(i: int, j: int) -> Found:
-        part, before = problem.rows(i, j), start(i, j, dense=form == "whole")
-        if form != "whole":
-            found = (_cached if form == "cached" else _factored)(part, gram, before, task, desk)
-            if room is not None:
-                spread(found, problem.norms, room[i:j])
+        def whole(i: int, j: int) -> Found:
+            part, before = problem.rows(i, j), start(i, j)
+            z = part.x.new_zeros((j - i, n_atoms)) if room is None else room[i:j]
+            if before is not None:
+                z.copy_(before)
+            found = _whole(part, gram, z, before is not None, task)
+            if room is None:
+                return active_codes(found)
+            z.div_(problem.norms)
             return found
-        z = part.x.new_zeros((j - i, n_atoms)) if room is None else room[i:j]
-        if before is not None:
-            z.copy_(before)
-        found = _whole(part, gram, z, before is not None, task)
-        if room is None:
-            return active_codes(found)
-        z.div_(problem.norms)
+
+        return form, in_blocks(whole, n_samples, block, n_threads)
+
+    desk, first = Desk(), []
+    if form == "screened":
+        coarse = make_coarse(problem.atoms.contiguous().numpy(), task.rate)
+        with one_thread():
+            found, n_handed = screened(problem.rows(0, block), coarse, start(0, block, dense=False), task, desk)
+        first = [found]
+        if n_handed > MAX_HANDED * len(found.codes):
+            form = form_of(*sizes, screens=False)
+    if form == "cached":
+        gram = _gram(problem.atoms, n_threads)
+
+    def few(i: int, j: int) -> Found:
+        if i == 0 and first:
+            found = first[0]
+        else:
+            part, before = problem.rows(i, j), start(i, j, dense=False)
+            if form == "screened":
+                found, _ = screened(part, coarse, before, task, desk)
+            elif form == "cached":
+                found = cached(part, gram, before, task, desk)
+            else:
+                found = factored(part, before, task, desk)
+        if room is not None:
+            spread(found, problem.norms, room[i:j])
         return found
 
-    return form, in_blocks(work, n_samples, block, n_threads)
+    return form, in_blocks(few, n_samples, block, n_threads)
 
 
 def in_blocks(work: Callable[[int, int], Made], n: int, size: int, n_threads: int) -> list[Made]:
@@ -203,8 +180,8 @@ def spread(found: Found, norms: Tensor, room: Tensor) -> None:
 def _whole(problem: Problem, gram: Tensor, z: Tensor, warm: bool, task: Task) -> Found:
     worth, (task, known) = make_worth(len(z)), _with_void_atoms(task, gram.numpy())
     correlation = (problem.x @ problem.atoms.T).numpy()
-    solve_whole(correlation, _squared(problem), known, task, warm, z.numpy(), worth)
-    return Found(None, z, None, *_tensors(worth, z))
+    solve_whole(correlation, squared(problem), known, task, warm, z.numpy(), worth)
+    return Found(None, z, None, *tensors(worth, z))
 
 
 def _with_void_atoms(task: Task, gram: np.ndarray) -> tuple[Task, np.ndarray]:
@@ -216,66 +193,3 @@ def _with_void_atoms(task: Task, gram: np.ndarray) -> tuple[Task, np.ndarray]:
     penalty, known = np.ones(size, gram.dtype), np.zeros((size, size), gram.dtype)
     penalty[:n_atoms], known[:n_atoms, :n_atoms] = task.penalty, gram
     return task._replace(penalty=penalty, rate=1 / penalty), known
-
-
-def _squared(problem: Problem) -> np.ndarray:
-    squared = np.empty(len(problem.x))
-    squared_norms(problem.x.contiguous().numpy(), squared)
-    return squared
-
-
-def _cached(problem: Problem, gram: Tensor, start: Any, task: Task, desk: _Desk) -> Found:
-    worth, (local, active) = make_worth(len(problem.x)), _room(problem, start, desk)
-    correlation = desk.products(problem.x, problem.atoms)
-    solve_cached(correlation, _squared(problem), gram.numpy(), task, local, active, worth)
-    return _trimmed(active, worth)
-
-
-def _factored(problem: Problem, gram: Tensor, start: Any, task: Task, desk: _Desk) -> Found:
-    x, atoms = problem.x.contiguous(), problem.atoms.contiguous()
-    worth, (local, active) = make_worth(len(x)), _room(problem, start, desk)
-    fitted = None if start is None else torch.as_tensor(start @ (atoms.numpy() if issparse(start) else atoms))
-    residual = (x if fitted is None else problem.residual(fitted)).clone().contiguous()
-    observed = (gram if problem.observed is None else problem.observed.contiguous()).numpy()
-    threshold, done = np.full(len(x), FIRST_MOVE * task.tol), np.zeros(len(x), dtype=bool)
-    left, units = residual.numpy(), atoms.numpy()
-    while not done.all():
-        rows = np.flatnonzero(~done)
-        slopes = desk.products(residual[torch.from_numpy(rows)], atoms)
-        solve_round(rows, slopes, x.numpy(), left, observed, units, task, local, active, threshold, worth, done)
-    return _trimmed(active, worth)
-
-
-def _room(problem: Problem, start: Any, desk: _Desk) -> tuple[Local, Active]:
-    """A thread's workspace, and active codes: those to start from."""
-    (n_samples, n_units), n_atoms = problem.x.shape, len(problem.atoms)
-    count = np.zeros(n_samples, np.int64)
-    if start is not None:
-        count = np.diff(start.indptr).astype(np.int64) if issparse(start) else np.count_nonzero(start.numpy(), axis=1)
-    needed = int(count.max()) if n_samples else 0
-    # At an optimum no more atoms than units need be active, save by a tie.
-    capacity = min(n_atoms, max(MIN_CANDIDATES, 2 * n_units, needed + MIN_CANDIDATES // 2))
-    local = desk.candidates(n_atoms, n_units, capacity, problem.x.numpy().dtype)
-    atom = np.zeros((n_samples, len(local.atom)), np.int32)
-    z = np.zeros(atom.shape, problem.x.numpy().dtype)
-    if issparse(start):
-        sample = np.repeat(np.arange(n_samples), count)
-        place = np.arange(len(sample)) - start.indptr[sample]
-        atom[sample, place], z[sample, place] = start.indices, start.data
-    elif start is not None:
-        gather_active(start.numpy(), needed, atom, z, count)
-    return local, Active(atom, z, count)
-
-
-def _tensors(worth: Worth, like: Tensor) -> list[Tensor]:
-    value, gap, kkt, iterations = map(torch.from_numpy, worth)
-    return [value.to(like), gap.to(like), kkt.to(like), iterations]
-
-
-def _trimmed(active: Active, worth: Worth) -> Found:
-    """Without the columns that no row uses; what stands behind a row's last code is cleared."""
-    atom, z, count = map(torch.from_numpy, active)
-    width = max(1, int(count.max())) if len(count) else 1
-    used = torch.arange(width) < count[:, None]
-    atom, z = torch.where(used, atom[:, :width], 0).long(), torch.where(used, z[:, :width], 0)
-    return Found(atom, z, count, *_tensors(worth, z))

@@ -8,7 +8,8 @@ import scipy.sparse
 import torch
 
 from neurosparse.backend.devices import batch_rows
-from neurosparse.backend.inference.coordinate import Found, active_codes, solve_by_coordinates
+from neurosparse.backend.inference.candidates import Found
+from neurosparse.backend.inference.coordinate import active_codes, solve_by_coordinates
 from neurosparse.backend.inference.fista import solve_by_fista
 from neurosparse.backend.inference.problem import Problem, Tensor, as_tensor
 from neurosparse.backend.inference.pursuit import decode, prune, pursue, refit
@@ -59,7 +60,12 @@ def by_descent(
         form, parts = solve_by_coordinates(
             problem, start, room, tol, max_iter, greedy=solver != "cyclic", n_threads=n_threads
         )
-        forms = {"whole": "whole Gram", "cached": "candidates, Gram", "factored": "candidates, factored"}
+        forms = {
+            "whole": "whole Gram",
+            "cached": "candidates, Gram",
+            "factored": "candidates, factored",
+            "screened": "candidates, 8 bits",
+        }
         return f"{'cyclic' if solver == 'cyclic' else 'coordinate'}: {forms[form]}", parts
     n_atoms, n_units = problem.atoms.shape
     numbers = 8 * (n_atoms + n_units) + (128 * (n_units + 3 * 128) if n_atoms > 512 else 0)

@@ -72,6 +72,13 @@ def scaled(x: Tensor, dictionary: Tensor, penalties: Tensor, nonnegative: bool, 
     return Problem(x, dictionary / norms[:, None], norms, penalties / norms, nonnegative, observed)
 
 
+def blank(shape: tuple[int, int], like: Tensor) -> Tensor:
+    """Zeros; on the CPU numpy's, whose large arrays come in large pages, five times as fast."""
+    if like.device.type != "cpu":
+        return like.new_zeros(shape)
+    return torch.from_numpy(np.zeros(shape, like.numpy().dtype))
+
+
 def as_tensor(values: Any) -> Tensor:
     """Floating numbers as a contiguous tensor; memory is shared where it can be."""
     if isinstance(values, torch.Tensor):

@@ -8,8 +8,9 @@ import numpy as np
 import scipy.sparse
 import torch
 
-from neurosparse.backend.inference.coordinate import Found, spread
-from neurosparse.backend.inference.problem import Problem, Tensor
+from neurosparse.backend.inference.candidates import Found
+from neurosparse.backend.inference.coordinate import spread
+from neurosparse.backend.inference.problem import Problem, Tensor, blank
 
 
 class Encoding(NamedTuple):
@@ -85,7 +86,7 @@ def joined(
         z: Any = _compressed(problem, parts, shape)
     else:
         if room is None:
-            room = problem.x.new_zeros(shape)
+            room = blank(shape, problem.x)
             for part, rows in zip(parts, room.split([len(part.codes) for part in parts]), strict=True):
                 spread(part, problem.norms, rows)
         z = room
