@@ -126,24 +126,44 @@ def test_screened_codes_are_those_of_the_gram_matrix(codes, weights, monkeypatch
     np.testing.assert_allclose(found.objective, plain.objective, atol=2e-4 * np.square(x).sum(1).max())
 
 
+def blind(x, atoms):
+    """The atoms do not reach the first unit."""
+    atoms[:, 0] = x[:, 0] = 0
+    return x, atoms / np.linalg.norm(atoms, axis=1, keepdims=True)
+
+
 def test_rows_that_8_bits_cannot_certify_are_finished_in_full_precision(handed):
-    x, atoms = problem()
-    for spiky in (x[3], x[700]):  # one unit large enough to hide the others
+    x, atoms = blind(*problem())
+    for spiky in (x[3], x[700]):  # what no atom takes away hides the others
         spiky[0] = 30
     found = encode(x, atoms, 0.1)
     assert found.solver == "coordinate: candidates, 8 bits"
     assert found.converged.all()
     assert handed == [1, 1, 0]
     assert exact_gap(x, atoms, found.codes).max() <= 1.01e-4
+    plain = encode(np.where(np.arange(40) == 0, 0, x), atoms, 0.1)
+    np.testing.assert_allclose(found.codes[3], plain.codes[3], atol=0.1)  # the gap is a share of 30 squared here
+    assert (plain.codes[3] > 0.2).sum() >= 2
 
 
 def test_where_many_rows_need_full_precision_the_others_are_not_screened(handed):
-    x, atoms = problem(noise=1.0)
-    found = encode(x, atoms, 0.02)
+    x, atoms = blind(*problem())
+    x[:, 0] = 30
+    found = encode(x, atoms, 0.1)
     assert found.solver == "coordinate: candidates, Gram"
     assert found.converged.all()
-    assert len(handed) == 1
-    assert handed[0] > 128
+    assert handed == [512]
+
+
+def test_where_many_codes_are_active_the_others_are_not_screened(handed, monkeypatch):
+    x, atoms = problem(noise=1.0)
+    assert encode(x, atoms, 0.02).solver == "coordinate: candidates, 8 bits"
+    handed.clear()
+    monkeypatch.setattr(coordinate, "MAX_ACTIVE", 20)
+    found = encode(x, atoms, 0.02)
+    assert found.solver == "coordinate: candidates, Gram"
+    assert handed == [0]
+    assert (found.codes > 0).sum(1).mean() > 20
 
 
 def test_many_atoms_alike_exceed_their_penalty_at_once():

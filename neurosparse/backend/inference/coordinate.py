@@ -27,8 +27,10 @@ MAX_GRAM = 2**29
 MIN_ROWS_PER_ATOM = 0.25
 # Products of 8-bit integers come first where there are rows enough to pay for making them.
 MIN_SCREENED_ROWS = 32
-# More than this share of the first block handed over to full precision: the others are not screened.
+# The other blocks are not, where more than this share of the first one's rows was handed over to full precision, or
+# where its rows have more active codes than this: looked-up products of those are cheaper then.
 MAX_HANDED = 0.25
+MAX_ACTIVE = 128
 # Rows of a Gram matrix that are made at a time.
 GRAM_BLOCK = 256
 
@@ -91,7 +93,8 @@ def solve_by_coordinates(
         with one_thread():
             found, n_handed = screened(problem.rows(0, block), coarse, start(0, block, dense=False), task, desk)
         first = [found]
-        if n_handed > MAX_HANDED * len(found.codes):
+        assert found.n_used is not None
+        if n_handed > MAX_HANDED * len(found.codes) or int(found.n_used.sum()) > MAX_ACTIVE * len(found.codes):
             form = form_of(*sizes, screens=False)
     if form == "cached":
         gram = _gram(problem.atoms, n_threads)

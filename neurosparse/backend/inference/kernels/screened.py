@@ -18,7 +18,7 @@ from neurosparse.backend.inference.kernels.task import Active, Task, Worth
 CHANCE, SWEEPS = 3.0, 2
 # Candidates that enter a row at a time, at least; and atoms of a first sweep, at most.
 WANT, MOST = 64, 128
-# A row is handed over to float32 where 8 bits may be wrong by more than this share of the penalty.
+# 8 bits that may be wrong by more than this share of the penalty certify no row.
 TOO_COARSE = 0.5
 
 
@@ -102,12 +102,9 @@ def screen_round(
                 kept += 1
                 continue
         wrong = rest.lost[i] * coarse.longest + norm * coarse.furthest + ROUNDING * (1 + norm * coarse.longest)
-        if wrong > TOO_COARSE:
-            handed[i] = True
-            leave(local, start, active, i)
-            continue
-        low = 1 - wrong
+        certain = wrong <= TOO_COARSE  # else 8 bits name candidates, and cannot say that there are no others
         last = steps >= task.max_iter or threshold[i] < task.finest
+        low = 1 - wrong if certain else 1.0
         level = low if last else max(low, chance * norm)
         count, greatest = 0, rest.greatest[i]
         while True:
@@ -121,7 +118,11 @@ def screen_round(
             level = low
         value, gap = verdict(rest.squared[i], rest.inner[i], rest.left[i], rest.total[i], greatest)
         worth.value[i], worth.gap[i], worth.kkt[i] = value, gap, max(rest.worst[i], greatest - 1)
-        if level == low and (gap <= task.tol or last):
+        if certain and level == low and (gap <= task.tol or last):
+            leave(local, start, active, i)
+            continue
+        if not certain and (count == 0 or last):
+            handed[i] = True
             leave(local, start, active, i)
             continue
         size = _admit(local, start, suspects, count, greatest, task)
@@ -290,7 +291,7 @@ def _settle(
         ratio = local.slope[p] * task.rate[atom[p]]
         total += task.penalty[atom[p]] * abs(z[p])
         worst = max(worst, abs(ratio - np.sign(z[p])))
-        greatest = max(greatest, abs(ratio))
+        greatest = max(greatest, ratio if task.nonnegative else abs(ratio))
     squared = inner = left = x.dtype.type(0)
     for u in range(len(x)):
         squared += x[u] * x[u]
