@@ -170,11 +170,11 @@ def fast_int8() -> bool:
 
     Without them torch is slow, or saturates sums of 16 bits. The function has no public name, so it is tried as well.
     """
-    found = torch.cpu.get_capabilities()
-    if not (found.get("avx512_vnni") or found.get("amx_int8")):
-        return False
     rows = torch.tensor([[127] * 96, [-127] * 96], dtype=torch.int8)
     try:
+        found = torch.cpu.get_capabilities()
+        if not (found.get("avx512_vnni") or found.get("amx_int8")):
+            return False
         return torch._int_mm(rows, rows.T).tolist() == (rows.long() @ rows.long().T).tolist()
     except (AttributeError, RuntimeError):
         return False
