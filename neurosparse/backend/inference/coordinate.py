@@ -35,7 +35,7 @@ MAX_ACTIVE = 128
 GRAM_BLOCK = 256
 
 
-def form_of(n_samples: int, n_atoms: int, n_units: int, itemsize: int, masked: bool, screens: bool = True) -> str:
+def form_of(n_samples: int, n_atoms: int, itemsize: int, masked: bool, screens: bool = True) -> str:
     """``"whole"``: the Gram matrix is every row's; ``"cached"``: it is looked up; ``"factored"``: there is none.
 
     ``"screened"``: factored, by products of 8-bit integers first.
@@ -64,8 +64,8 @@ def solve_by_coordinates(
 
     With `room` (sample, atom), zeros, the codes of the atoms as they came are left there as well.
     """
-    (n_samples, n_units), n_atoms = problem.x.shape, len(problem.atoms)
-    sizes = (n_samples, n_atoms, n_units, problem.x.element_size(), problem.observed is not None)
+    n_samples, n_atoms = len(problem.x), len(problem.atoms)
+    sizes = (n_samples, n_atoms, problem.x.element_size(), problem.observed is not None)
     form = form_of(*sizes)
     block = max(64, min(512, 2**20 // max(n_atoms, 1)))
     task = _task(problem, greedy, tol, max_iter)

@@ -126,6 +126,14 @@ def work_on(
     _meet(local, known, size, task, gram, atoms, observed)
     for p in range(size):
         local.slope[p] = slopes[local.atom[p]] / local.norm[p]
+    return size, descend_among(local, size, task, threshold, steps)
+
+
+@inlined
+def descend_among(
+    local: Local, size: int, task: Task, threshold: float, steps: int
+) -> int:  # pragma: no cover (compiled)
+    """Descend among the candidates, whose slopes, penalties and Gram matrix are there; the steps made."""
     lanes = LANES // local.z.itemsize
     width = -(-size // lanes) * lanes
     for p in range(size, width):  # void: they never move
@@ -148,7 +156,7 @@ def work_on(
         local.factor,
         local.aims,
     )
-    return size, local.pace[0]
+    return local.pace[0]
 
 
 @inlined

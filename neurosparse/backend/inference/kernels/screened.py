@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neurosparse.backend.inference.kernels.candidates import Local, enter, leave
+from neurosparse.backend.inference.kernels.candidates import Local, descend_among, enter, leave
 from neurosparse.backend.inference.kernels.certificate import verdict
 from neurosparse.backend.inference.kernels.compiling import compiled, inlined
-from neurosparse.backend.inference.kernels.descent import LANES, LESS, descend
+from neurosparse.backend.inference.kernels.descent import LESS
 from neurosparse.backend.inference.kernels.screening import ROUNDING, Coarse, coarsen, gather_above
 from neurosparse.backend.inference.kernels.task import Active, Task, Worth
 
@@ -239,33 +239,11 @@ def _descend(
     steps: int,
 ) -> int:  # pragma: no cover (compiled)
     """Descend among the candidates, of which those before `start` have no slopes yet; the steps made."""
-    lanes = LANES // local.z.itemsize
-    width = -(-size // lanes) * lanes
     for p in range(size):
         local.penalty[p], local.rate[p] = task.penalty[local.atom[p]], task.rate[local.atom[p]]
-    for p in range(size, width):  # void: they never move
-        local.z[p], local.slope[p], local.rate[p] = 0, 0, 0
     _dots(atoms, local.atom, 0, start, residual, local.slope)
     _gram(atoms, local.atom, size, local.gram)
-    local.pace[:] = 0
-    local.pace[3] = width - 1
-    descend(
-        local.z,
-        local.slope,
-        local.penalty,
-        local.rate,
-        local.gram,
-        width,
-        task.nonnegative,
-        task.greedy,
-        threshold,
-        steps,
-        local.pace,
-        local.support,
-        local.factor,
-        local.aims,
-    )
-    return local.pace[0]
+    return descend_among(local, size, task, threshold, steps)
 
 
 @inlined
